@@ -1,0 +1,433 @@
+"""Every event of a run: frozen, one tagged union, JSON in and out.
+
+What is shown, saved, counted or resumed is a fold over these. An event is written to the journal
+before anyone sees it. Seconds are seconds, money is US dollars, and times are Unix times.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+
+import msgspec
+
+from miyabi_tui.engine.models.base import AssistantMessage, Message, Sampling, Usage
+from miyabi_tui.engine.scoring.score import EvaluationScore, Evidence
+from miyabi_tui.engine.worlds import WorldConfig, WorldId
+
+
+class Phase(StrEnum):
+    """Where a run stands."""
+
+    PREPARING = "preparing"
+    RACING = "racing"
+    CHOOSING = "choosing"
+    MERGING = "merging"
+    FINISHED = "finished"
+
+
+class RunStatus(StrEnum):
+    """How a run ended, or that it has not."""
+
+    RUNNING = "running"
+    MERGED = "merged"
+    SELECTED = "selected"
+    NO_WINNER = "no_winner"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+class MergePolicy(StrEnum):
+    """What happens to a winner: wait for the person, merge at once, or leave it on its branch."""
+
+    ASK = "ask"
+    AUTO = "auto"
+    NEVER = "never"
+
+
+class Channel(StrEnum):
+    """What kind of output a piece of a world's stream is."""
+
+    TEXT = "text"
+    REASONING = "reasoning"
+    CALL = "call"
+    STDOUT = "stdout"
+    STDERR = "stderr"
+    NOTE = "note"
+
+
+class Level(StrEnum):
+    """How much a notice matters."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Ending(StrEnum):
+    """Why an agent stopped working on its attempt."""
+
+    FINISHED = "finished"
+    STEP_LIMIT = "step limit"
+    TIME_LIMIT = "time limit"
+    COST_LIMIT = "cost limit"
+    MALFORMED = "three malformed calls in a row"
+    PICKED = "picked by the person"
+
+
+class Issue(msgspec.Struct, frozen=True):
+    """The issue to solve. `key` names it in branches: `issue-270`, or `issue-<words of it>`."""
+
+    key: str
+    title: str
+    text: str
+    number: int | None = None
+
+
+def _snake_case(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_snake_case):
+    """The base of all events; in JSON, `type` is the class's name in snake_case."""
+
+
+class RunStarted(Event, frozen=True, kw_only=True):
+    """A race begins: everything that was decided before the first world."""
+
+    run_id: str
+    issue: Issue
+    repo: str
+    base_ref: str
+    base_commit: str
+    target: str
+    task: str
+    worlds: tuple[WorldConfig, ...]
+    merge: MergePolicy
+    recorded: bool = False
+    cost_limit_usd: float | None = None
+
+
+class PhaseChanged(Event, frozen=True, kw_only=True):
+    """The run entered another phase."""
+
+    phase: Phase
+
+
+class Notice(Event, frozen=True, kw_only=True):
+    """One line the person should read."""
+
+    level: Level
+    text: str
+    world: WorldId | None = None
+
+
+class BaseMeasured(Event, frozen=True, kw_only=True):
+    """The base commit was measured once, as the yardstick of all worlds."""
+
+    seconds: float
+    tests_passed: int
+    tests_known: int
+    lint_findings: int
+    security_findings: int
+    remark: str = ""
+
+
+class WorldPreparing(Event, frozen=True, kw_only=True):
+    """A world's worktree is being made and set up."""
+
+    world: WorldId
+
+
+class WorktreeCreated(Event, frozen=True, kw_only=True):
+    """A world has a worktree on a branch of its own."""
+
+    world: WorldId
+    path: str
+    branch: str
+
+
+class WorldsSpawned(Event, frozen=True, kw_only=True):
+    """All worktrees of a task are there."""
+
+    task: str
+    worlds: tuple[WorldId, ...]
+
+
+class WorldStarted(Event, frozen=True, kw_only=True):
+    """An agent begins to work; the conversation opens with these messages."""
+
+    world: WorldId
+    system: str
+    messages: tuple[Message, ...]
+
+
+class StepStarted(Event, frozen=True, kw_only=True):
+    """A world asks its model for the next turn; `sampling` is what is really sent."""
+
+    world: WorldId
+    step: int
+    sampling: Sampling
+
+
+class Output(Event, frozen=True, kw_only=True):
+    """A piece of a world's stream. Neighbours of one channel and call may be joined."""
+
+    world: WorldId
+    channel: Channel
+    text: str
+    call_id: str = ""
+
+
+class TurnFinished(Event, frozen=True, kw_only=True):
+    """A model's turn is complete and paid for. `cost_usd` is None where the price is unknown."""
+
+    world: WorldId
+    step: int
+    message: AssistantMessage
+    usage: Usage
+    cost_usd: float | None
+    stop_reason: str
+    seconds: float
+
+
+class ToolStarted(Event, frozen=True, kw_only=True):
+    """A tool call begins. `summary` is one line for people: what is being done."""
+
+    world: WorldId
+    step: int
+    call_id: str
+    name: str
+    summary: str
+
+
+class ToolFinished(Event, frozen=True, kw_only=True):
+    """A tool call was answered; `text` is exactly what the model will read."""
+
+    world: WorldId
+    step: int
+    call_id: str
+    name: str
+    text: str
+    is_error: bool
+    seconds: float
+    exit_code: int | None = None
+
+
+class Corrected(Event, frozen=True, kw_only=True):
+    """The harness told the model that its answer was malformed."""
+
+    world: WorldId
+    step: int
+    text: str
+
+
+class StepFinished(Event, frozen=True, kw_only=True):
+    """A turn and all its tool calls are done."""
+
+    world: WorldId
+    step: int
+    lines_added: int = 0
+    lines_deleted: int = 0
+    files_changed: int = 0
+
+
+class WorldPaused(Event, frozen=True, kw_only=True):
+    """A world stands still: its commands are frozen and the next turn is held."""
+
+    world: WorldId
+
+
+class WorldContinued(Event, frozen=True, kw_only=True):
+    """A paused world goes on."""
+
+    world: WorldId
+
+
+class WorldWaiting(Event, frozen=True, kw_only=True):
+    """A running world waits for something; an empty reason ends the waiting."""
+
+    world: WorldId
+    reason: str
+
+
+class AttemptFinished(Event, frozen=True, kw_only=True):
+    """An agent stopped working; what it left is committed on the world's branch."""
+
+    world: WorldId
+    ending: Ending
+    summary: str
+    commit: str
+    lines_added: int
+    lines_deleted: int
+    files_changed: int
+
+
+class EvaluationStarted(Event, frozen=True, kw_only=True):
+    """A world's result is being measured."""
+
+    world: WorldId
+
+
+class EvaluationProgress(Event, frozen=True, kw_only=True):
+    """Which measurement of a world runs now, in words."""
+
+    world: WorldId
+    doing: str
+
+
+class WorldScored(Event, frozen=True, kw_only=True):
+    """A world has its score. `ineligible` holds the reasons why it may not win, if any."""
+
+    world: WorldId
+    score: EvaluationScore
+    evidence: Evidence
+    ineligible: tuple[str, ...]
+    commit: str
+    seconds: float
+
+
+class WorldKilled(Event, frozen=True, kw_only=True):
+    """A world was ended early; its worktree and branch stay."""
+
+    world: WorldId
+    reason: str
+
+
+class WorldFailed(Event, frozen=True, kw_only=True):
+    """A world cannot go on; the others do."""
+
+    world: WorldId
+    title: str
+    cause: str = ""
+    next_step: str = ""
+
+
+class WinnerSelected(Event, frozen=True, kw_only=True):
+    """A winner was chosen. `override` says that the person chose against the evidence."""
+
+    world: WorldId
+    by_person: bool
+    override: bool
+    reason: str
+    commit: str
+
+
+class NoWinner(Event, frozen=True, kw_only=True):
+    """No world is safe to merge: nothing is merged and everything is kept."""
+
+    reason: str
+
+
+class MergeReady(Event, frozen=True, kw_only=True):
+    """The winner waits for the person's word to be merged."""
+
+    world: WorldId
+    branch: str
+
+
+class Merged(Event, frozen=True, kw_only=True):
+    """The winner is one commit on `branch`."""
+
+    world: WorldId
+    branch: str
+    commit: str
+
+
+class MergeFailed(Event, frozen=True, kw_only=True):
+    """The winner could not be merged; nothing was changed."""
+
+    world: WorldId
+    branch: str
+    cause: str
+    files: tuple[str, ...] = ()
+
+
+class Gauge(msgspec.Struct, frozen=True):
+    """What a world's own processes use at one moment."""
+
+    world: WorldId
+    cpu_percent: float
+    memory_bytes: int
+    processes: int
+
+
+class Gauges(Event, frozen=True, kw_only=True):
+    """Measured use of every world that has processes, or had some at the last reading."""
+
+    worlds: tuple[Gauge, ...]
+
+
+class RunFinished(Event, frozen=True, kw_only=True):
+    """The run is over."""
+
+    status: RunStatus
+    reason: str = ""
+
+
+AnyEvent = (
+    RunStarted
+    | PhaseChanged
+    | Notice
+    | BaseMeasured
+    | WorldPreparing
+    | WorktreeCreated
+    | WorldsSpawned
+    | WorldStarted
+    | StepStarted
+    | Output
+    | TurnFinished
+    | ToolStarted
+    | ToolFinished
+    | Corrected
+    | StepFinished
+    | WorldPaused
+    | WorldContinued
+    | WorldWaiting
+    | AttemptFinished
+    | EvaluationStarted
+    | EvaluationProgress
+    | WorldScored
+    | WorldKilled
+    | WorldFailed
+    | WinnerSelected
+    | NoWinner
+    | MergeReady
+    | Merged
+    | MergeFailed
+    | Gauges
+    | RunFinished
+)
+
+
+class Record(msgspec.Struct, frozen=True):
+    """An event with its place in the run's journal: `seq` from 1, `at` in Unix seconds."""
+
+    seq: int
+    at: float
+    event: AnyEvent
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(AnyEvent)
+
+
+def encode(event: Event) -> bytes:
+    """The event as one line of JSON."""
+    return _encoder.encode(event)
+
+
+def decode(data: bytes | str) -> AnyEvent:
+    """The event of a line of JSON.
+
+    Raises:
+        msgspec.ValidationError: the line is not an event this version knows.
+    """
+    event: AnyEvent = _decoder.decode(data)
+    return event
+
+
+def world_of(event: Event) -> WorldId | None:
+    """The world an event belongs to, if it belongs to one."""
+    world: WorldId | None = getattr(event, "world", None)
+    return world
