@@ -1,0 +1,73 @@
+"""What a screen, or any other front end, may ask of an engine, from any thread.
+
+The engine runs a loop and thread of its own; every command here returns at once and its effect is
+seen as events. `Engine` is one implementation; one behind a socket can be another.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from miyabi_tui.engine.events import Record
+    from miyabi_tui.engine.worlds import WorldId
+
+
+class Subscription(Protocol):
+    """A reader's own bounded buffer of the run's events."""
+
+    def drain(self) -> list[Record]:
+        """Everything new since the last call, in order; neighbouring output may be joined."""
+        ...
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Block until something is there to drain or the run is over; False after `timeout` s."""
+        ...
+
+    @property
+    def closed(self) -> bool:
+        """Whether the run is over and everything has been drained."""
+        ...
+
+
+class Control(Protocol):
+    """A run, as its user steers it."""
+
+    def start(self) -> None:
+        """Begin the race."""
+        ...
+
+    def subscribe(self) -> Subscription:
+        """All events from the first one on."""
+        ...
+
+    def pause(self, world: WorldId) -> None:
+        """Freeze the world's commands at once and hold its next turn."""
+        ...
+
+    def proceed(self, world: WorldId) -> None:
+        """Let a paused world go on."""
+        ...
+
+    def kill(self, world: WorldId) -> None:
+        """End the world; its worktree and branch stay."""
+        ...
+
+    def pick(self, world: WorldId) -> None:
+        """Make this world the winner, whatever the evidence says; worlds still at work end."""
+        ...
+
+    def merge(self) -> None:
+        """Merge the winner."""
+        ...
+
+    def stop(self) -> None:
+        """End the run: with a chosen winner it ends selected, else interrupted."""
+        ...
+
+    def diff(self, world: WorldId) -> str:
+        """The unified diff of the world's present content against the base.
+
+        Blocks for a git call: from a thread, never from an event loop.
+        """
+        ...
