@@ -1,1 +1,91 @@
-"""TODO"""
+"""The demo: a sample repository with an open issue, and recorded turns for five worlds."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from miyabi_tui.engine.errors import GitError, UsageError
+from miyabi_tui.engine.events import Issue, MergePolicy
+from miyabi_tui.engine.models.registry import Kind, Provider
+from miyabi_tui.engine.request import RunRequest
+from miyabi_tui.engine.worlds import default_worlds
+
+if TYPE_CHECKING:
+    from miyabi_tui.engine.repo.git import Git
+
+HERE = Path(__file__).parent
+ISSUE_NUMBER = 270
+MODEL = "demo/recorded"
+
+
+def issue() -> Issue:
+    """The sample's open issue."""
+    title, _, text = (HERE / "issue.md").read_text(encoding="utf-8").partition("\n")
+    return Issue(f"issue-{ISSUE_NUMBER}", title.lstrip("# ").strip(), text.strip(), ISSUE_NUMBER)
+
+
+def make_repository(folder: Path) -> None:
+    """Make the sample repository in `folder`, which must be new or empty.
+
+    Raises:
+        UsageError: the folder holds something, or cannot be made.
+        GitError: git failed.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise UsageError(f"{folder} is not empty", "", "name a new folder")
+        shutil.copytree(
+            HERE / "sample",
+            folder,
+            dirs_exist_ok=True,
+            ignore=shutil.ignore_patterns("__pycache__", ".*_cache"),
+        )
+        (folder / "gitignore").rename(folder / ".gitignore")
+    except OSError as error:
+        raise UsageError(f"cannot make the demo in {folder}", str(error)) from error
+    _git(folder, "init", "--quiet", "--initial-branch=main")
+    _git(folder, "config", "user.name", "miyabi demo")
+    _git(folder, "config", "user.email", "demo@localhost")
+    _git(folder, "add", "--all")
+    _git(folder, "commit", "--quiet", "--no-verify", "-m", "tally: time sheets in plain text")
+
+
+def _git(folder: Path, *args: str) -> None:
+    try:
+        done = subprocess.run(["git", *args], cwd=folder, capture_output=True, text=True)
+    except FileNotFoundError as error:
+        raise UsageError("git is not installed", "", "install git") from error
+    if done.returncode:
+        raise GitError(f"git {args[0]} failed", done.stderr.strip())
+
+
+def assignment(
+    folder: Path, *, speed: float, merge: MergePolicy, interactive: bool
+) -> tuple[RunRequest, Git]:
+    """Make the repository and what is to be done in it.
+
+    Raises:
+        UsageError: the folder cannot be used.
+        GitError: git failed.
+    """
+    make_repository(folder)
+    from miyabi_tui.engine.repo.git import open_repository, resolve_commit
+
+    git = open_repository(folder)
+    request = RunRequest(
+        issue=issue(),
+        repo=folder,
+        base_ref="main",
+        base_commit=resolve_commit(git, "main"),
+        worlds=default_worlds(MODEL, MODEL),
+        merge=merge,
+        providers={"demo": Provider(Kind.REPLAY, base_url=str(HERE / "turns"))},
+        speed=speed,
+        recorded=True,
+        interactive=interactive,
+    )
+    return request, git

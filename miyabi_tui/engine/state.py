@@ -252,6 +252,7 @@ def _winner_selected(state: RunState, event: e.WinnerSelected, at: float) -> Run
         override=event.override,
         winner_reason=event.reason,
         merge_failed=None,
+        merge_ready=False,
         worlds=tuple(outcome(world) for world in state.worlds),
     )
 

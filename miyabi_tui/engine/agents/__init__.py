@@ -1,1 +1,1 @@
-"""TODO"""
+"""The agents: one that writes the change, one that measures it."""

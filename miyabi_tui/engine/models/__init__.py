@@ -1,1 +1,1 @@
-"""TODO"""
+"""Models of the providers behind one small protocol; see `base`."""

@@ -1,1 +1,1 @@
-"""TODO"""
+"""How a world is measured, scored against the base and chosen."""

@@ -176,14 +176,9 @@ def _tests(evidence: Evidence) -> list[Lost]:
     points = TEST_POINTS * missing / evidence.tests_known
     named = ", ".join(evidence.tests_failed[:3])
     more = f" and {len(evidence.tests_failed) - 3} more" if len(evidence.tests_failed) > 3 else ""
-    which = f": {named}{more}" if named else remark
-    return [
-        Lost(
-            Part.TESTS,
-            points,
-            f"{missing} of {evidence.tests_known} tests do not pass{which}",
-        )
-    ]
+    which = remark or (f": {named}{more}" if named else "")
+    text = f"{missing} of {evidence.tests_known} tests do not pass{which}"
+    return [Lost(Part.TESTS, points, text)]
 
 
 def _lint(evidence: Evidence) -> list[Lost]:

@@ -1,1 +1,1 @@
-"""TODO"""
+"""What is kept: the journal of events in SQLite, and the tables that are folded from it."""

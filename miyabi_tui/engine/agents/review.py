@@ -1,0 +1,120 @@
+"""ReviewAgent: builds, tests, lints and scans a result, and scores it against the base."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+
+from miyabi_tui.engine import events as e
+from miyabi_tui.engine.repo.git import Diffstat
+from miyabi_tui.engine.scoring.compare import evidence, ineligible
+from miyabi_tui.engine.scoring.junit import Outcome
+from miyabi_tui.engine.scoring.measure import Measurer
+from miyabi_tui.engine.scoring.score import score
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from miyabi_tui.engine.publisher import Publisher
+    from miyabi_tui.engine.repo.worktrees import Worktree
+    from miyabi_tui.engine.sandbox.base import Sandbox
+    from miyabi_tui.engine.scoring.measurement import Measurement
+    from miyabi_tui.engine.scoring.toolchain import Toolchain
+    from miyabi_tui.engine.worlds import WorldId
+
+AT_ONCE = 1  # suites that run side by side falsify each other's times and ports
+
+
+class ReviewAgent:
+    """Measures the base once and every world against it; one measurement runs at a time."""
+
+    def __init__(
+        self, toolchain: Toolchain, publisher: Publisher, scratch: Path, time_limit: float
+    ) -> None:
+        self._toolchain = toolchain
+        self._publisher = publisher
+        self._scratch = scratch
+        self._time_limit = time_limit
+        self._lane = anyio.CapacityLimiter(AT_ONCE)
+        self._measured = anyio.Event()
+        self._base: Measurement | None = None
+
+    async def measure_base(self, worktree: Worktree, sandbox: Sandbox) -> None:
+        """Measure the base commit; the reviews wait for this."""
+
+        async def quiet(doing: str) -> None:
+            del doing
+
+        started = anyio.current_time()
+        async with self._lane:
+            files = await _tracked(worktree)
+            measurer = self._measurer("base", worktree, sandbox)
+            base = await measurer.measure(files, files, quiet)
+        self._base = base
+        self._measured.set()
+        ran = base.tests.outcomes.values()
+        remark = "; ".join(filter(None, (*base.build_failures[:1], base.tests.remark)))
+        await self._publisher.emit(
+            e.BaseMeasured(
+                seconds=anyio.current_time() - started,
+                tests_passed=sum(how is Outcome.PASSED for how in ran),
+                tests_known=sum(how is not Outcome.SKIPPED for how in ran),
+                lint_findings=len(base.lint),
+                security_findings=len(base.security),
+                remark=remark,
+            )
+        )
+
+    async def review(
+        self, world: WorldId, worktree: Worktree, sandbox: Sandbox, commit: str
+    ) -> None:
+        """Measure `commit`, which the worktree holds, and publish the world's score."""
+
+        async def progress(doing: str) -> None:
+            self._publisher.post(e.EvaluationProgress(world=world, doing=doing))
+
+        await self._publisher.emit(e.EvaluationStarted(world=world))
+        await self._wait_for(world, self._measured, "waiting for the base to be measured")
+        assert self._base is not None
+        if self._lane.available_tokens == 0:
+            self._publisher.post(e.WorldWaiting(world=world, reason="waiting for its turn"))
+        async with self._lane:
+            self._publisher.post(e.WorldWaiting(world=world, reason=""))
+            started = anyio.current_time()
+            change = await worktree.git.diffstat(worktree.base, commit)
+            files = await _tracked(worktree)
+            measurer = self._measurer(world.value, worktree, sandbox)
+            measured = await measurer.measure(files, change.files, progress)
+        found = evidence(self._base, measured, _printable(change))
+        await self._publisher.emit(
+            e.WorldScored(
+                world=world,
+                score=score(found),
+                evidence=found,
+                ineligible=ineligible(self._base, measured, found),
+                commit=commit,
+                seconds=anyio.current_time() - started,
+            )
+        )
+
+    async def _wait_for(self, world: WorldId, event: anyio.Event, reason: str) -> None:
+        if not event.is_set():
+            self._publisher.post(e.WorldWaiting(world=world, reason=reason))
+            await event.wait()
+
+    def _measurer(self, name: str, worktree: Worktree, sandbox: Sandbox) -> Measurer:
+        return Measurer(
+            self._toolchain, sandbox, worktree.path, self._scratch / name, self._time_limit
+        )
+
+
+async def _tracked(worktree: Worktree) -> list[str]:
+    listing = await worktree.git("ls-files", "-z")
+    return [name for name in listing.split("\0") if name]
+
+
+def _printable(change: Diffstat) -> Diffstat:
+    """File names that are not UTF-8 cannot go into the journal as they are."""
+    names = (name.encode("utf-8", "replace").decode() for name in change.files)
+    return Diffstat(change.added, change.deleted, tuple(names))

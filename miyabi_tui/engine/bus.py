@@ -1,0 +1,206 @@
+"""The bus: events go into the journal in batches, and only then to whoever listens."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+import anyio
+from msgspec.structs import replace
+
+from miyabi_tui.engine.errors import StoreError
+from miyabi_tui.engine.events import Gauges, Output, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from miyabi_tui.engine.events import AnyEvent
+    from miyabi_tui.engine.state import RunState
+    from miyabi_tui.engine.store.journal import Journal
+    from miyabi_tui.engine.worlds import WorldId
+
+BATCH_SECONDS = 0.05
+JOINED_AT_MOST = 65_536  # characters of output in one event
+BUFFERED_AT_MOST = 4_000_000  # characters of output a slow reader may be behind
+
+
+class BufferedSubscription:
+    """A reader's bounded buffer: lifecycle events are kept, output is joined and then dropped."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._records: deque[Record] = deque()
+        self._size = 0
+        self._ended = False
+
+    def put(self, records: list[Record]) -> None:
+        """Take in new records; called by the engine's thread."""
+        with self._changed:
+            for record in records:
+                self._records.append(record)
+                if isinstance(record.event, Output):
+                    self._size += len(record.event.text)
+            if self._size > BUFFERED_AT_MOST:
+                self._shed()
+            self._changed.notify_all()
+
+    def _shed(self) -> None:
+        """Drop the older half of the output; whoever reads so slowly could not show it anyway."""
+        kept: deque[Record] = deque()
+        surplus = self._size - BUFFERED_AT_MOST // 2
+        for record in self._records:
+            if isinstance(record.event, Output) and surplus > 0:
+                surplus -= len(record.event.text)
+                self._size -= len(record.event.text)
+            else:
+                kept.append(record)
+        self._records = kept
+
+    def end(self) -> None:
+        """Nothing more will come."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def drain(self) -> list[Record]:
+        """See `Subscription.drain`."""
+        with self._changed:
+            records = list(self._records)
+            self._records.clear()
+            self._size = 0
+            return records
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """See `Subscription.wait`."""
+        with self._changed:
+            return self._changed.wait_for(lambda: bool(self._records) or self._ended, timeout)
+
+    @property
+    def closed(self) -> bool:
+        """See `Subscription.closed`."""
+        with self._changed:
+            return self._ended and not self._records
+
+
+class Bus:
+    """The one way into a run's journal. All but `subscribe` belongs to the engine's thread."""
+
+    def __init__(
+        self, run_id: str, journal: Journal, *, seq: int = 0, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._run_id = run_id
+        self._journal = journal
+        self._clock = clock
+        self._seq = seq
+        self._pending: list[tuple[float, AnyEvent]] = []
+        self._joinable: dict[WorldId, int] = {}
+        self._work = anyio.Event()
+        self._urgent = anyio.Event()
+        self._written = anyio.Event()
+        self._closing = False
+        self._writing = False
+        self._error: StoreError | None = None
+        self._subscriptions: list[BufferedSubscription] = []
+
+    @property
+    def state(self) -> RunState:
+        """The run as the journal has it."""
+        return self._journal.state(self._run_id)
+
+    def subscribe(self, subscription: BufferedSubscription) -> None:
+        """Deliver everything from now on to `subscription`."""
+        self._subscriptions.append(subscription)
+
+    def post(self, event: AnyEvent) -> None:
+        """See `Publisher.post`. Neighbouring output of a world is joined while it waits."""
+        at = self._clock()
+        if isinstance(event, Output):
+            if self._join(event):
+                return
+            self._joinable[event.world] = len(self._pending)
+        elif not isinstance(event, Gauges) and (world := getattr(event, "world", None)):
+            self._joinable.pop(world, None)
+        self._pending.append((at, event))
+        self._work.set()
+
+    def _join(self, event: Output) -> bool:
+        index = self._joinable.get(event.world)
+        if index is None:
+            return False
+        at, last = self._pending[index]
+        if (
+            not isinstance(last, Output)
+            or last.channel is not event.channel
+            or last.call_id != event.call_id
+            or len(last.text) + len(event.text) > JOINED_AT_MOST
+        ):
+            return False
+        self._pending[index] = (at, replace(last, text=last.text + event.text))
+        return True
+
+    async def emit(self, event: AnyEvent) -> None:
+        """See `Publisher.emit`."""
+        self.post(event)
+        await self.flush()
+
+    async def flush(self) -> None:
+        """Return when everything posted so far is in the journal and delivered.
+
+        Raises:
+            StoreError: the journal cannot be written.
+        """
+        while self._pending or self._writing:
+            if self._error is not None:
+                raise self._error
+            written = self._written
+            self._urgent.set()
+            await written.wait()
+        if self._error is not None:
+            raise self._error
+
+    async def run(self) -> None:
+        """Write and deliver until `close`; the one writer.
+
+        Raises:
+            StoreError: the journal cannot be written; whoever waits in `emit` is told the same.
+        """
+        while not (self._closing and not self._pending):
+            await self._work.wait()
+            if not self._closing:
+                with anyio.move_on_after(BATCH_SECONDS):
+                    await self._urgent.wait()
+            await self._write()
+
+    async def _write(self) -> None:
+        batch, self._pending = self._pending, []
+        self._joinable.clear()
+        self._work, self._urgent = anyio.Event(), anyio.Event()
+        if self._closing:
+            self._work.set()
+        if not batch:
+            return
+        self._writing = True
+        records = [
+            Record(seq, at, event) for seq, (at, event) in enumerate(batch, start=self._seq + 1)
+        ]
+        try:
+            with anyio.CancelScope(shield=True):
+                await self._journal.append(self._run_id, records)
+        except StoreError as error:
+            self._error = error
+            raise
+        finally:
+            self._writing = False
+            written, self._written = self._written, anyio.Event()
+            written.set()
+        self._seq += len(records)
+        for subscription in self._subscriptions:
+            subscription.put(records)
+
+    def close(self) -> None:
+        """Write what is left and end `run`."""
+        self._closing = True
+        self._work.set()
+        self._urgent.set()

@@ -1,0 +1,257 @@
+"""The engine: a loop and thread of its own, entered as a context manager around any front end."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+import secrets
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+from anyio.from_thread import start_blocking_portal
+
+from miyabi_tui.engine import events as e
+from miyabi_tui.engine.bus import BufferedSubscription, Bus
+from miyabi_tui.engine.errors import MiyabiError
+from miyabi_tui.engine.state import RunState
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from concurrent.futures import Future
+    from types import TracebackType
+
+    from anyio.from_thread import BlockingPortal
+
+    from miyabi_tui.engine.race import Race
+    from miyabi_tui.engine.repo.git import Git
+    from miyabi_tui.engine.request import RunRequest
+    from miyabi_tui.engine.worlds import WorldId
+
+log = logging.getLogger(__name__)
+
+
+class Engine:
+    """One run. Every public method may be called from any thread; see `Control`.
+
+    `assignment` is called in a thread when the run starts: it may take its time, say to make a
+    repository first, while the front end already paints.
+    """
+
+    def __init__(self, assignment: Callable[[], tuple[RunRequest, Git]], journal: Path) -> None:
+        self.run_id = secrets.token_hex(4)
+        self._assignment = assignment
+        self._journal_path = journal
+        self._bus: Bus | None = None
+        self._subscriptions: list[BufferedSubscription] = []
+        self._contexts = contextlib.ExitStack()
+        self._portal: BlockingPortal | None = None
+        self._main: Future[None] | None = None
+        self._race: Race | None = None
+        self._scope: anyio.CancelScope | None = None
+        self._stop_asked = False
+
+    def __enter__(self) -> Engine:
+        self._portal = self._contexts.enter_context(start_blocking_portal("asyncio"))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the run if it still goes on: every process of it, the journal, the thread."""
+        try:
+            if self._main is not None and not self._main.done():
+                self.stop()
+                self._main.result()
+        finally:
+            for subscription in self._subscriptions:
+                subscription.end()
+            self._contexts.close()
+
+    @property
+    def state(self) -> RunState:
+        """The run as the journal has it now."""
+        return self._bus.state if self._bus else RunState()
+
+    # --- Control ----------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """See `Control.start`."""
+        assert self._portal is not None, "enter the engine first"
+        if self._main is None:
+            self._main = self._portal.start_task_soon(self._run)
+
+    def subscribe(self) -> BufferedSubscription:
+        """See `Control.subscribe`; to be called before `start`."""
+        subscription = BufferedSubscription()
+        self._subscriptions.append(subscription)
+        return subscription
+
+    def pause(self, world: WorldId) -> None:
+        """See `Control.pause`."""
+        self._lane_command(world, "pause")
+
+    def proceed(self, world: WorldId) -> None:
+        """See `Control.proceed`."""
+        self._lane_command(world, "proceed")
+
+    def kill(self, world: WorldId) -> None:
+        """See `Control.kill`."""
+
+        async def command(race: Race) -> None:
+            if lane := race.lane(world):
+                lane.kill("killed by the person")
+
+        self._command(command)
+
+    def pick(self, world: WorldId) -> None:
+        """See `Control.pick`."""
+        self._command(lambda race: race.pick(world))
+
+    def merge(self) -> None:
+        """See `Control.merge`."""
+
+        async def command(race: Race) -> None:
+            race.ask_merge()
+
+        self._command(command)
+
+    def stop(self) -> None:
+        """See `Control.stop`."""
+
+        async def command() -> None:
+            self._stop_asked = True
+            if self._race is not None and not self._race.racing:
+                self._race.conclude()
+            elif self._scope is not None:
+                self._scope.cancel()
+
+        self._call(command)
+
+    def diff(self, world: WorldId) -> str:
+        """See `Control.diff`."""
+        from miyabi_tui.engine.repo.worktrees import present_diff
+
+        lane = self._race.lane(world) if self._race else None
+        if lane is None or lane.worktree is None:
+            return ""
+        return present_diff(lane.worktree)
+
+    def _lane_command(self, world: WorldId, name: str) -> None:
+        async def command(race: Race) -> None:
+            if lane := race.lane(world):
+                await getattr(lane, name)()
+
+        self._command(command)
+
+    def _command(self, command: Callable[[Race], Awaitable[None]]) -> None:
+        async def run() -> None:
+            if self._race is not None:
+                with contextlib.suppress(MiyabiError):  # the run itself ends with the same error
+                    await command(self._race)
+
+        self._call(run)
+
+    def _call(self, command: Callable[[], Awaitable[None]]) -> None:
+        if self._portal is not None and self._main is not None and not self._main.done():
+            self._portal.start_task_soon(command)
+
+    # --- the run ----------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        """The whole run. It ends with `RunFinished` for every subscriber, whatever happens."""
+        try:
+            from miyabi_tui.engine.store.journal import open_journal
+
+            async with open_journal(self._journal_path) as journal:
+                self._bus = bus = Bus(self.run_id, journal)
+                for subscription in self._subscriptions:
+                    bus.subscribe(subscription)
+                await self._with_bus(bus)
+        except Exception as error:
+            self._tell_failure(error)
+        finally:
+            for subscription in self._subscriptions:
+                subscription.end()
+
+    async def _with_bus(self, bus: Bus) -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(bus.run)
+            try:
+                with anyio.CancelScope() as self._scope:
+                    if self._stop_asked:
+                        self._scope.cancel()
+                    await self._race_on(bus)
+                if self._scope.cancelled_caught:
+                    await bus.emit(
+                        e.RunFinished(
+                            status=e.RunStatus.INTERRUPTED, reason="stopped by the person"
+                        )
+                    )
+            except* MiyabiError as errors:
+                error = _first(errors)
+                log.warning("the run failed: %s", error)
+                if bus.state.run_id:
+                    await bus.emit(e.RunFinished(status=e.RunStatus.FAILED, reason=str(error)))
+                else:
+                    raise
+            bus.close()
+
+    async def _race_on(self, bus: Bus) -> None:
+        from miyabi_tui.engine.setting import prepare
+
+        request, git = await anyio.to_thread.run_sync(self._assignment)
+        task = f"{slug(request.issue.title)}-{self.run_id[:4]}"
+        await bus.emit(
+            e.RunStarted(
+                run_id=self.run_id,
+                issue=request.issue,
+                repo=str(git.work_tree),
+                base_ref=request.base_ref,
+                base_commit=request.base_commit,
+                target=request.target or f"miyabi/{request.issue.key}",
+                task=task,
+                worlds=request.worlds,
+                merge=request.merge,
+                recorded=request.recorded,
+                cost_limit_usd=request.limits.cost_usd * len(request.worlds),
+            )
+        )
+        for text in request.notices:
+            bus.post(e.Notice(level=e.Level.INFO, text=text))
+        with tempfile.TemporaryDirectory(prefix="miyabi-") as scratch:
+            async with prepare(request, git, bus, task, Path(scratch)) as race:
+                self._race = race
+                await race.run()
+
+    def _tell_failure(self, error: BaseException) -> None:
+        """The journal cannot take it any more: tell whoever listens all the same."""
+        first = _first(error)
+        log.error("the run failed", exc_info=first)
+        reason = str(first) if isinstance(first, MiyabiError) else f"internal error: {first!r}"
+        record = e.Record(0, 0.0, e.RunFinished(status=e.RunStatus.FAILED, reason=reason))
+        for subscription in self._subscriptions:
+            subscription.put([record])
+
+
+def _first(error: BaseException) -> BaseException:
+    """The first real error inside of nested groups."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def slug(title: str, most: int = 32) -> str:
+    """A few words of the title, for folders and branches; `task` where it has no ASCII words."""
+    words = re.findall(r"[a-z0-9]+", title.lower())
+    name = ""
+    for word in words:
+        if len(name) + len(word) + 1 > most:
+            break
+        name = f"{name}-{word}".strip("-")
+    return name or "task"

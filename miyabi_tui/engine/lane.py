@@ -1,0 +1,181 @@
+"""One world's way through the race: prepare, work, commit, review. It fails or ends alone."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+import anyio
+
+from miyabi_tui.engine import events as e
+from miyabi_tui.engine.agents.codegen import Attempt, CodeGenAgent
+from miyabi_tui.engine.agents.gate import Gate
+from miyabi_tui.engine.agents.prompting import first_message, system_prompt
+from miyabi_tui.engine.agents.tools import Toolbox
+from miyabi_tui.engine.errors import MiyabiError, StoreError, WorktreeError
+from miyabi_tui.engine.models.base import UserMessage
+from miyabi_tui.engine.repo.worktrees import commit_all, present_diffstat
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from miyabi_tui.engine.agents.codegen import Price
+    from miyabi_tui.engine.agents.review import ReviewAgent
+    from miyabi_tui.engine.models.base import Model
+    from miyabi_tui.engine.publisher import Publisher
+    from miyabi_tui.engine.repo.worktrees import Worktree
+    from miyabi_tui.engine.request import RunRequest
+    from miyabi_tui.engine.sandbox.base import Sandbox
+    from miyabi_tui.engine.worlds import WorldConfig
+
+SETUP_KEEP = 2_000
+
+
+class Lane:
+    """One world in the race, and the person's hand on it."""
+
+    def __init__(
+        self,
+        world: WorldConfig,
+        request: RunRequest,
+        publisher: Publisher,
+        model: Model,
+        price: Price,
+        sandbox: Sandbox,
+        reviewer: ReviewAgent,
+        identity: dict[str, str],
+    ) -> None:
+        self.world = world
+        self.sandbox = sandbox
+        self.worktree: Worktree | None = None
+        self.ended = False
+        self._request = request
+        self._publisher = publisher
+        self._model = model
+        self._price = price
+        self._reviewer = reviewer
+        self._identity = identity
+        self._gate = Gate()
+        self._all = anyio.CancelScope()
+        self._work = anyio.CancelScope()
+        self._killed_for = ""
+
+    async def run(self, spawn: Callable[[], Awaitable[Worktree]]) -> None:
+        """Race; whatever goes wrong in here ends this world only.
+
+        Raises:
+            StoreError: the journal cannot be written, which ends the run.
+        """
+        try:
+            with self._all:
+                await self._race(spawn)
+        except StoreError:
+            raise
+        except MiyabiError as error:
+            await self._failed(error.title, error.cause, error.next_step)
+        except Exception as error:  # a fault of ours in one world must not end the other four
+            await self._failed("an internal error", f"{type(error).__name__}: {error}")
+        finally:
+            self.ended = True
+            with anyio.CancelScope(shield=True):
+                await self.sandbox.stop()
+        if self._all.cancelled_caught and self._killed_for:
+            await self._publisher.emit(e.WorldKilled(world=self.world.id, reason=self._killed_for))
+
+    async def _race(self, spawn: Callable[[], Awaitable[Worktree]]) -> None:
+        world = self.world.id
+        await self._publisher.emit(e.WorldPreparing(world=world))
+        self.worktree = worktree = await spawn()
+        await self._set_up(worktree)
+        attempt = Attempt(e.Ending.PICKED)
+        with self._work:
+            attempt = await self._attempt(worktree)
+        with anyio.CancelScope(shield=True):
+            commit = await commit_all(worktree, self._message(attempt), self._identity)
+            change = await worktree.git.diffstat(worktree.base, commit)
+        await self._publisher.emit(
+            e.AttemptFinished(
+                world=world,
+                ending=attempt.ending,
+                summary=attempt.summary,
+                commit=commit,
+                lines_added=change.added,
+                lines_deleted=change.deleted,
+                files_changed=len(change.files),
+            )
+        )
+        await self._gate.passed()
+        await self._reviewer.review(world, worktree, self.sandbox, commit)
+
+    async def _set_up(self, worktree: Worktree) -> None:
+        command = self._request.commands.setup
+        if not command:
+            return
+
+        def show(channel: e.Channel, text: str) -> None:
+            self._publisher.post(e.Output(world=self.world.id, channel=channel, text=text))
+
+        result = await self.sandbox.exec(
+            ("bash", "-c", command),
+            cwd=worktree.path,
+            time_limit=self._request.test_seconds,
+            on_output=show,
+            keep=SETUP_KEEP,
+        )
+        if not result.ok:
+            raise WorktreeError(
+                f"the setup command failed with exit code {result.exit_code}",
+                result.output.strip()[-300:],
+                "mend [commands] setup in miyabi.toml",
+            )
+
+    async def _attempt(self, worktree: Worktree) -> Attempt:
+        agent = CodeGenAgent(
+            self.world,
+            self._model,
+            Toolbox(worktree.path, self.sandbox),
+            self._publisher,
+            self._gate,
+            self._request.limits,
+            self._price,
+            lambda: present_diffstat(worktree),
+        )
+        system = system_prompt(self.world, worktree.path, self._request.prompts)
+        return await agent.run(system, (UserMessage(first_message(self._request.issue)),))
+
+    def _message(self, attempt: Attempt) -> str:
+        subject = f"{self.world.id}: {self._request.issue.title}"
+        return f"{subject}\n\n{textwrap.fill(attempt.summary or attempt.ending.value, 72)}\n"
+
+    async def _failed(self, title: str, cause: str, next_step: str = "") -> None:
+        await self._publisher.emit(
+            e.WorldFailed(world=self.world.id, title=title, cause=cause, next_step=next_step)
+        )
+
+    async def pause(self) -> None:
+        """Freeze the commands at once and hold the next turn."""
+        if self.ended or not self._gate.is_open:
+            return
+        self._gate.close()
+        await self.sandbox.freeze()
+        await self._publisher.emit(e.WorldPaused(world=self.world.id))
+
+    async def proceed(self) -> None:
+        """Go on after a pause."""
+        if self._gate.is_open:
+            return
+        await self.sandbox.thaw()
+        self._gate.open()
+        if not self.ended:
+            await self._publisher.emit(e.WorldContinued(world=self.world.id))
+
+    def kill(self, reason: str) -> None:
+        """End this world; its worktree and branch stay as they are."""
+        if not self.ended:
+            self._killed_for = reason
+            self._all.cancel()
+
+    async def wrap_up(self) -> None:
+        """End the agent's work now and go on to the review with what is there."""
+        await self.proceed()
+        self._work.cancel()

@@ -1,0 +1,118 @@
+"""The merge: the winner becomes one commit, made without touching the user's checkout.
+
+A new branch, or one that is nowhere checked out, is moved by `update-ref` with its old value. A
+target that is checked out is only ever fast-forwarded by git itself, which keeps unrelated edits
+and refuses overlapping ones.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio.to_thread
+import msgspec
+
+from miyabi_tui.engine.errors import GitError, MergeConflict
+from miyabi_tui.engine.repo.git import Git
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class MergeResult(msgspec.Struct, frozen=True):
+    """The branch that now holds the winner, and its commit."""
+
+    branch: str
+    commit: str
+
+
+def free_branch(git: Git, wanted: str) -> str:
+    """`wanted`, or the first of `wanted-2`, `wanted-3`, … that does not exist."""
+    name, number = wanted, 1
+    while _tip(git, name):
+        number += 1
+        name = f"{wanted}-{number}"
+    return name
+
+
+def merge_winner(
+    git: Git, commit: str, base: str, branch: str, message: str, identity: Mapping[str, str]
+) -> MergeResult:
+    """Squash `commit`, which grew from `base`, into one commit on `branch`. Blocks.
+
+    Raises:
+        MergeConflict: it does not apply, or the branch is checked out with overlapping edits;
+            nothing was changed.
+        GitError: git failed.
+    """
+    tip = _tip(git, branch)
+    onto = tip or base
+    tree = _merged_tree(git, onto, commit, branch)
+    _, merged = git.run("commit-tree", tree, "-p", onto, "-m", message, env=identity)
+    checkout = _checked_out(git, branch) if tip else None
+    if checkout is not None:
+        _fast_forward(checkout, merged, branch)
+    else:
+        git.run("update-ref", "-m", "miyabi: merge", f"refs/heads/{branch}", merged, tip)
+    return MergeResult(branch, merged)
+
+
+async def merge(
+    git: Git, commit: str, base: str, branch: str, message: str, identity: Mapping[str, str]
+) -> MergeResult:
+    """`merge_winner`, off the event loop; it is not left half done when cancelled."""
+    return await anyio.to_thread.run_sync(
+        merge_winner, git, commit, base, branch, message, identity
+    )
+
+
+def _tip(git: Git, branch: str) -> str:
+    """The branch's commit, empty where there is no such branch."""
+    code, tip = git.run(
+        "rev-parse", "--verify", "--quiet", f"refs/heads/{branch}^{{commit}}", allowed=(0, 1, 128)
+    )
+    return tip if code == 0 else ""
+
+
+def _merged_tree(git: Git, onto: str, commit: str, branch: str) -> str:
+    code, out = git.run(
+        "merge-tree", "--write-tree", "--no-messages", "--name-only", "-z", onto, commit,
+        allowed=(0, 1),
+    )  # fmt: skip
+    tree, *files = out.split("\0")
+    if code:
+        raise MergeConflict(branch, tuple(sorted({name for name in files if name})))
+    return tree
+
+
+def _checked_out(git: Git, branch: str) -> Git | None:
+    """The worktree in which `branch` is checked out."""
+    _, listing = git.run("worktree", "list", "--porcelain", "-z")
+    path = ""
+    for field in listing.split("\0"):
+        if field.startswith("worktree "):
+            path = field.removeprefix("worktree ")
+        elif field == f"branch refs/heads/{branch}":
+            return _git_at(Path(path))
+    return None
+
+
+def _git_at(path: Path) -> Git:
+    dot_git = path / ".git"
+    if dot_git.is_dir():
+        return Git(path, dot_git)
+    return Git(path, Path(dot_git.read_text().removeprefix("gitdir:").strip()))
+
+
+def _fast_forward(checkout: Git, commit: str, branch: str) -> None:
+    try:
+        checkout.run("merge", "--ff-only", "--quiet", commit)
+    except GitError as error:
+        lines = error.cause.splitlines()
+        files = tuple(line.strip() for line in lines if line.startswith("\t"))
+        if not files:
+            raise
+        raise MergeConflict(
+            branch, files, f"uncommitted changes in {checkout.work_tree}"
+        ) from error

@@ -1,0 +1,179 @@
+"""A world set against the base: the evidence for its score, and why it may not win."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from miyabi_tui.engine.scoring.junit import Outcome
+from miyabi_tui.engine.scoring.score import Evidence, Finding, Severity
+from miyabi_tui.engine.scoring.testcode import is_test_file, looks_like_test
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from miyabi_tui.engine.repo.git import Diffstat
+    from miyabi_tui.engine.scoring.measurement import Measurement
+
+NAMED_AT_MOST = 3
+
+
+def evidence(base: Measurement, world: Measurement, change: Diffstat) -> Evidence:
+    """What is new in `world` against `base`."""
+    known = known_tests(base, world)
+    passed = world.tests.having(Outcome.PASSED)
+    return Evidence(
+        build_failures=_new_failures(base.build_failures, world.build_failures),
+        tests_known=len(known),
+        tests_passed=len(known & passed),
+        tests_failed=tuple(sorted(known - passed)),
+        tests_remark=_collection(world) or world.tests.remark,
+        lint=new_findings(base.lint, world.lint),
+        lint_remark=world.lint_remark,
+        complex_functions=tuple(
+            f"{finding.path} {_name(finding)}"
+            for finding in new_findings(base.complexity, world.complexity)
+        ),
+        lines_added=change.added,
+        lines_deleted=change.deleted,
+        files_changed=len(change.files),
+        tests_added=_tests_added(base, world, change),
+        security=new_findings(base.security, world.security),
+        security_remark=world.security_remark,
+    )
+
+
+def ineligible(base: Measurement, world: Measurement, found: Evidence) -> tuple[str, ...]:
+    """Why a world may not be chosen by evidence; empty when it may."""
+    reasons = []
+    if found.files_changed == 0:
+        reasons.append("it changes nothing")
+    if found.build_failures:
+        reasons.append(f"it does not build: {found.build_failures[0]}")
+    if broken := _broken(base, world):
+        reasons.append(f"it breaks tests that passed on the base: {_some(broken)}")
+    if weakened := _weakened(base, world):
+        reasons.append(f"it deletes or weakens tests: {_some(weakened)}")
+    reasons.extend(
+        f"security, {finding.severity}: {finding}"
+        for finding in found.security
+        if finding.severity in (Severity.HIGH, Severity.CRITICAL)
+    )
+    return tuple(reasons)
+
+
+def new_findings(base: Iterable[Finding], world: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The findings of `world` that `base` does not have; lines may have moved."""
+    known = Counter(map(_identity, base))
+    new = []
+    for finding in world:
+        identity = _identity(finding)
+        if known[identity] > 0:
+            known[identity] -= 1
+        else:
+            new.append(finding)
+    return tuple(new)
+
+
+def known_tests(base: Measurement, world: Measurement) -> set[str]:
+    """The tests that must pass: the world's own, and the base's where the world has no such test.
+
+    A test that is skipped counts only if it passed on the base. Cases of one parametrised test
+    may change their names, so they are matched by the function.
+    """
+    ran = {name for name, how in world.tests.outcomes.items() if how is not Outcome.SKIPPED}
+    functions = {_function(name) for name in world.tests.outcomes}
+    lost = {
+        name
+        for name, how in base.tests.outcomes.items()
+        if how is not Outcome.SKIPPED and _function(name) not in functions
+    }
+    skipped = base.tests.having(Outcome.PASSED) & world.tests.having(Outcome.SKIPPED)
+    return ran | lost | skipped
+
+
+def _collection(world: Measurement) -> str:
+    files = world.tests.not_collected
+    return f"pytest could not collect {_some(list(files))}" if files else ""
+
+
+def _broken(base: Measurement, world: Measurement) -> list[str]:
+    passed = base.tests.having(Outcome.PASSED)
+    broken = passed & world.tests.having(Outcome.FAILED)
+    if world.tests.not_collected or not world.tests.outcomes:
+        functions = {_function(name) for name in world.tests.outcomes}
+        broken |= {name for name in passed if _function(name) not in functions}
+    return sorted(broken)
+
+
+def _weakened(base: Measurement, world: Measurement) -> list[str]:
+    found = []
+    for name, before in base.test_functions.items():
+        now = world.test_functions.get(name)
+        if now is None:
+            # A file that no longer parses is a build failure, not a deletion.
+            if not any(failure.startswith(name.split("::")[0]) for failure in world.build_failures):
+                found.append(f"{name} is gone")
+        elif now.assertions < before.assertions:
+            found.append(f"{name} asserts {now.assertions} × instead of {before.assertions} ×")
+        elif now.skips and not before.skips:
+            found.append(f"{name} may now be skipped")
+    if not world.tests.not_collected:
+        found.extend(_no_longer_run(base, world))
+    return found
+
+
+def _no_longer_run(base: Measurement, world: Measurement) -> list[str]:
+    ran = {name for name, how in base.tests.outcomes.items() if how is not Outcome.SKIPPED}
+    before = Counter(map(_function, ran))
+    seen = {name for name, how in world.tests.outcomes.items() if how is not Outcome.SKIPPED}
+    now = Counter(map(_function, seen))
+    if not seen:  # the run itself failed, which is a broken world
+        return []
+    return [
+        f"{name} runs {now[name]} × instead of {count} ×"
+        for name, count in sorted(before.items())
+        if now[name] < count and (not base.test_functions or name in world.test_functions)
+    ]
+
+
+def _function(test: str) -> str:
+    """A test's name without its parameters."""
+    return test.split("[", 1)[0]
+
+
+def _identity(finding: Finding) -> tuple[str, str, str]:
+    return finding.path, finding.rule, re.sub(r"\d+", "#", finding.message)
+
+
+def _name(finding: Finding) -> str:
+    """The function that ruff's C901 names between backticks."""
+    match = re.search(r"`(.+?)`", finding.message)
+    return match[1] if match else f"line {finding.line}"
+
+
+def _new_failures(base: tuple[str, ...], world: tuple[str, ...]) -> tuple[str, ...]:
+    known = {re.sub(r"\d+", "#", failure) for failure in base}
+    return tuple(failure for failure in world if re.sub(r"\d+", "#", failure) not in known)
+
+
+def _tests_added(base: Measurement, world: Measurement, change: Diffstat) -> bool:
+    if world.test_functions.keys() - base.test_functions.keys():
+        return True
+    if any(
+        now.assertions > base.test_functions[name].assertions
+        for name, now in world.test_functions.items()
+        if name in base.test_functions
+    ) or len(world.tests.outcomes) > len(base.tests.outcomes):
+        return True
+    others = [path for path in change.files if not is_test_file(path)]
+    return bool(change.added) and any(
+        looks_like_test(path) for path in others if not path.endswith(".py")
+    )
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(names[:NAMED_AT_MOST])
+    more = len(names) - NAMED_AT_MOST
+    return f"{shown} and {more} more" if more > 0 else shown

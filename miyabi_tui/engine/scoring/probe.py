@@ -1,0 +1,82 @@
+"""Compiles the Python files of a worktree and imports every module among them.
+
+Run by the project's own interpreter, so: standard library only, Python 3.8 and newer. The first
+argument names a file of NUL-separated paths, the second the JSON report: {"failures": [...]}.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+import traceback
+
+TESTS = {"tests", "test", "testing", "conftest"}
+
+
+def module_name(path: str, roots: list[str]) -> str | None:
+    """The dotted name under which `path` can be imported, or None for a loose script."""
+    for root in roots:
+        prefix = f"{root}/" if root else ""
+        if not path.startswith(prefix):
+            continue
+        parts = path[len(prefix) : -len(".py")].split("/")
+        if parts[-1] == "__main__" or not all(part.isidentifier() for part in parts):
+            continue
+        folders = [os.path.join(root, *parts[: n + 1]) for n in range(len(parts) - 1)]
+        packaged = all(os.path.isfile(os.path.join(one, "__init__.py")) for one in folders)
+        if packaged and (len(parts) > 1 or root == "src"):
+            return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+    return None
+
+
+def compile_failure(path: str) -> str | None:
+    """Why `path` does not compile, or None."""
+    try:
+        with open(path, "rb") as source:
+            compile(source.read(), path, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError) as error:
+        return f"{path}:{getattr(error, 'lineno', None) or 0} {getattr(error, 'msg', error)}"
+    except OSError:
+        return None
+    return None
+
+
+def import_failure(name: str) -> str | None:
+    """Why the module `name` cannot be imported from this worktree, or None."""
+    here = os.path.realpath(os.getcwd()) + os.sep
+    try:
+        module = importlib.import_module(name)
+    except BaseException as error:  # SystemExit at import is a failure like any other
+        frames = traceback.extract_tb(error.__traceback__)
+        own = [frame for frame in frames if os.path.realpath(frame.filename).startswith(here)]
+        where = f"{os.path.relpath(own[-1].filename)}:{own[-1].lineno} " if own else ""
+        return f"import {name}: {where}{type(error).__name__}: {error}"
+    origin = os.path.realpath(getattr(module, "__file__", None) or here)
+    if not origin.startswith(here) and origin + os.sep != here:
+        return f"import {name}: comes from {origin}, not from this worktree"
+    return None
+
+
+def main() -> None:
+    """Read the paths, write the failures."""
+    listing, report = sys.argv[1:3]
+    with open(listing, encoding="utf-8", errors="surrogateescape") as source:
+        paths = [path for path in source.read().split("\0") if path]
+    roots = ["src", ""] if os.path.isdir("src") else [""]
+    sys.path[:1] = [os.path.abspath(root) for root in roots]  # in place of this script's folder
+    failures = [failure for failure in map(compile_failure, paths) if failure]
+    names = {name for name in (module_name(path, roots) for path in paths) if name}
+    for name in sorted(names):
+        if not TESTS & set(name.split(".")):
+            failure = import_failure(name)
+            if failure:
+                failures.append(failure)
+    with open(report, "w") as out:
+        json.dump({"failures": failures}, out)
+    os._exit(0)  # a thread started by an import must not hold this process
+
+
+if __name__ == "__main__":
+    main()

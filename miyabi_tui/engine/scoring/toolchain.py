@@ -1,0 +1,124 @@
+"""Which commands build, test, lint and scan a project: found for Python, settable for all."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from miyabi_tui.engine.scoring.score import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+RUFF, FLAKE8, PYLINT = "ruff", "flake8", "pylint"
+
+
+class Commands(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Shell commands that replace what is found; empty means: find it."""
+
+    build: str = ""
+    test: str = ""
+    lint: str = ""
+    junit: str = ""
+    setup: str = ""
+
+
+class Toolchain(msgspec.Struct, frozen=True, kw_only=True):
+    """How one project is measured. `python` is None where the project is not a Python one."""
+
+    commands: Commands
+    python: str | None
+    linter: str
+    path_first: tuple[Path, ...]
+
+    @property
+    def remark(self) -> str:
+        """What cannot be measured and how to change that; empty when all can."""
+        missing = [name for name in ("build", "test", "lint") if not getattr(self.commands, name)]
+        if self.python or not missing:
+            return ""
+        return (
+            f"no {', '.join(missing)} command is known for this project: "
+            "set [commands] in miyabi.toml, or the worlds cannot be told apart by them"
+        )
+
+
+def find_toolchain(
+    repo: Path, files: Sequence[str], commands: Commands, env: Mapping[str, str] | None = None
+) -> Toolchain:
+    """The toolchain of the project in `repo`, whose tracked files are `files`."""
+    if not any(name.endswith(".py") for name in files):
+        return Toolchain(commands=commands, python=None, linter="", path_first=())
+    python = _interpreter(repo, os.environ if env is None else env)
+    return Toolchain(
+        commands=commands,
+        python=python,
+        linter=_linter(repo, python),
+        path_first=(Path(python).parent,),
+    )
+
+
+def _interpreter(repo: Path, env: Mapping[str, str]) -> str:
+    """The project's own environment, else the active one, else miyabi's own interpreter."""
+    for folder in (repo / ".venv", repo / "venv", Path(env.get("VIRTUAL_ENV") or os.devnull)):
+        candidate = folder / "bin" / "python"
+        if candidate.is_file():
+            return str(candidate)
+    return sys.executable
+
+
+def _linter(repo: Path, python: str) -> str:
+    """The linter the project is configured for and has installed; ruff otherwise."""
+    tools = _tool_tables(repo)
+    has_ruff = "ruff" in tools or (repo / "ruff.toml").is_file() or (repo / ".ruff.toml").is_file()
+    if has_ruff:
+        return RUFF
+    beside = Path(python).parent
+    flake8 = (repo / ".flake8").is_file() or any(
+        re.search(r"^\[flake8\]", _read(repo / name), re.M) for name in ("setup.cfg", "tox.ini")
+    )
+    if flake8 and shutil.which("flake8", path=str(beside)):
+        return FLAKE8
+    pylint = "pylint" in tools or (repo / ".pylintrc").is_file() or (repo / "pylintrc").is_file()
+    if pylint and shutil.which("pylint", path=str(beside)):
+        return PYLINT
+    return RUFF
+
+
+def _tool_tables(repo: Path) -> dict[str, Any]:
+    try:
+        tables: dict[str, Any] = tomllib.loads(_read(repo / "pyproject.toml")).get("tool", {})
+    except tomllib.TOMLDecodeError:
+        return {}
+    return tables
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+_LOCATED = re.compile(
+    r"^(?P<path>[^\s:][^:\n]*):(?P<line>\d+)(?::\d+)?:?\s+(?P<message>\S.*)$", re.M
+)
+_CODE = re.compile(r"^(?P<rule>[A-Z]+\d+|\w+\[[\w-]+\]|error|warning)[: ]\s*(?P<rest>.*)$")
+
+
+def read_located(output: str, root: Path) -> tuple[Finding, ...]:
+    """The findings in `path:line:column: CODE message` lines, as most linters print them."""
+    findings = []
+    for match in _LOCATED.finditer(output):
+        path = os.path.relpath(root / match["path"], root)
+        code = _CODE.match(match["message"])
+        rule, message = (code["rule"], code["rest"]) if code else ("", match["message"])
+        findings.append(Finding(path, int(match["line"]), rule, message.strip()))
+    return tuple(findings)

@@ -1,0 +1,74 @@
+"""A run in words: the commit message of its winner, and the last line of the headless output."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+from miyabi_tui.engine.scoring.score import Part
+
+if TYPE_CHECKING:
+    from miyabi_tui.engine.state import RunState, WorldState
+
+
+def commit_message(run: RunState) -> str:
+    """The message of the squashed commit: the issue, the winner, all scores, the choice."""
+    assert run.winner is not None
+    winner = run.world(run.winner)
+    number = f" (#{run.issue.number})" if run.issue.number is not None else ""
+    parts = [f"{run.issue.title}{number}"]
+    if winner.summary:
+        parts.append(textwrap.fill(winner.summary, 72))
+    scores = " · ".join(
+        f"{world.id} {world.score.total:g}" for world in run.ranking if world.score is not None
+    )
+    facts = [f"World: {winner.id}, {winner.config.model}"]
+    if winner.score is not None:
+        detail = ", ".join(f"{part} {winner.score.part(part):g}" for part in Part)
+        facts.append(f"Score: {winner.score.total:g} of 100 ({detail})")
+    facts += [f"Scores: {scores}", f"Chosen: {run.winner_reason}", f"Miyabi-Run: {run.run_id}"]
+    parts.append("\n".join(facts))
+    return "\n\n".join(parts) + "\n"
+
+
+def result(run: RunState) -> dict[str, Any]:
+    """The run's outcome, as the last JSON line has it."""
+    return {
+        "type": "run_finished",
+        "run_id": run.run_id,
+        "status": run.status.value,
+        "reason": run.reason,
+        "winner": run.winner.value if run.winner else None,
+        "override": run.override,
+        "branch": run.branch or None,
+        "commit": run.commit or None,
+        "total_cost_usd": round(run.total_cost_usd, 6),
+        "price_known": run.price_known,
+        "elapsed_seconds": round(run.elapsed(run.ended_at or 0.0), 3),
+        "worlds": {world.id.value: _world(world) for world in run.worlds},
+    }
+
+
+def _world(world: WorldState) -> dict[str, Any]:
+    return {
+        "status": world.status.value,
+        "eligible": world.eligible,
+        "score": world.score.as_dict() if world.score else None,
+        "cost_usd": round(world.cost_usd, 6) if world.price_known else None,
+        "tokens": world.usage.total,
+        "reasons": reasons(world),
+        "branch": world.config.branch or None,
+    }
+
+
+def reasons(world: WorldState) -> list[str]:
+    """Why a world is not eligible, why it ended, and every lost point."""
+    found = [*world.ineligible]
+    if world.reason:
+        found.append(world.reason)
+    if world.score is not None:
+        found += [
+            f"{lost.part} −{lost.points:.3g}: {lost.reason}" if lost.points else lost.reason
+            for lost in world.score.lost
+        ]
+    return found

@@ -1,0 +1,152 @@
+"""A run without a screen: readable lines for people, or one JSON object a line for programs."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+from miyabi_tui.engine import events as e
+from miyabi_tui.engine.state import RunState, WorldState, apply
+from miyabi_tui.engine.summary import reasons, result
+
+if TYPE_CHECKING:
+    from miyabi_tui.engine.control import Control
+
+NAME_WIDTH = 8
+
+
+def run(control: Control, *, as_json: bool, out: TextIO | None = None) -> RunState:
+    """Start the race, print it to its end, and give back its last state."""
+    stream = out or sys.stdout
+    subscription = control.subscribe()
+    state = RunState()
+    control.start()
+    try:
+        while not subscription.closed:
+            subscription.wait(0.5)  # short, so that signals are seen
+            for record in subscription.drain():
+                state = apply(state, record)
+                line = json_line(record, state) if as_json else text_line(record, state)
+                if line:
+                    print(line, file=stream, flush=True)
+    except BrokenPipeError:
+        control.stop()  # whoever read us has gone
+    return state
+
+
+def json_line(record: e.Record, state: RunState) -> str:
+    """The record as a JSON object; streams and gauges are left out, the last one is the result."""
+    import msgspec
+
+    event = record.event
+    if isinstance(event, e.Output | e.Gauges):
+        return ""
+    if isinstance(event, e.RunFinished):
+        return msgspec.json.encode(result(state)).decode()
+    body = msgspec.to_builtins(event)
+    return msgspec.json.encode({"seq": record.seq, "at": record.at, **body}).decode()
+
+
+def text_line(record: e.Record, state: RunState) -> str:
+    """The record as a line for people, empty where it says nothing new to them."""
+    text = _say(record.event, state)
+    if not text:
+        return ""
+    seconds = int(state.elapsed(record.at))
+    clock = f"{seconds // 60:3}:{seconds % 60:02}"
+    world = e.world_of(record.event)
+    name = f"{world or '':<{NAME_WIDTH}}"
+    indent = "\n" + " " * (len(clock) + NAME_WIDTH + 4)
+    return f"{clock}  {name}  {text.replace(chr(10), indent)}".rstrip()
+
+
+def _say(event: e.AnyEvent, state: RunState) -> str:
+    match event:
+        case e.RunStarted(issue=issue):
+            number = f"#{issue.number} " if issue.number is not None else ""
+            recorded = (
+                "\nthe models' turns are recorded: nothing is billed" if event.recorded else ""
+            )
+            return (
+                f"{number}{issue.title}\nrun {event.run_id} in {event.repo}, "
+                f"from {event.base_ref} ({event.base_commit[:9]}){recorded}"
+            )
+        case e.Notice(text=text) | e.Corrected(text=text):
+            return text
+        case e.BaseMeasured():
+            remark = f" · {event.remark}" if event.remark else ""
+            return (
+                f"the base: {event.tests_passed} of {event.tests_known} tests pass, "
+                f"{event.lint_findings} lint and {event.security_findings} security findings{remark}"
+            )
+        case e.WorktreeCreated(path=path):
+            return f"works in {path}"
+        case e.ToolStarted(step=step, name=name, summary=summary):
+            return (
+                f"step {step} · {name} · {summary}"
+                if name == "bash"
+                else f"step {step} · {summary}"
+            )
+        case e.ToolFinished(is_error=True, name=name, exit_code=code):
+            return f"  {name} failed" if code is None else f"  exit code {code}"
+        case e.AttemptFinished():
+            change = f"+{event.lines_added} −{event.lines_deleted} in {event.files_changed} files"
+            return f"{event.ending}: {change}\n{event.summary}".rstrip()
+        case e.WorldScored(world=world):
+            return _scored(state.world(world))
+        case e.WorldPaused():
+            return "paused"
+        case e.WorldContinued():
+            return "goes on"
+        case e.WorldKilled(reason=reason):
+            return f"killed: {reason}"
+        case e.WorldFailed(title=title, cause=cause, next_step=next_step):
+            parts = [title, cause, f"({next_step})" if next_step else ""]
+            return "failed: " + " ".join(part for part in parts if part)
+        case e.WinnerSelected(reason=reason):
+            return f"wins: {reason}"
+        case e.NoWinner(reason=reason):
+            return f"no safe winner: {reason}"
+        case e.Merged(branch=branch, commit=commit):
+            return f"merged into {branch} ({commit[:9]})"
+        case e.MergeFailed(cause=cause):
+            return cause
+        case e.RunFinished():
+            return closing(state)
+    return ""
+
+
+def _scored(world: WorldState) -> str:
+    assert world.score is not None
+    parts = ", ".join(f"{name} {points:g}" for name, points in world.score.as_dict().items())
+    lines = [parts, *(f"not eligible: {reason}" for reason in world.ineligible)]
+    lines += [f"  {reason}" for reason in reasons(world)[len(world.ineligible) :]]
+    return "\n".join(lines)
+
+
+def closing(state: RunState) -> str:
+    """How a run ended, what it cost, and what can be done next."""
+    cost = f"${state.total_cost_usd:.4f}"
+    cost = cost if state.price_known else f"at least {cost} (a price is unknown)"
+    lines = [f"{state.status.value.replace('_', ' ')}{': ' if state.reason else ''}{state.reason}"]
+    if state.commit:
+        lines = [f"{state.winner} is merged into {state.branch} ({state.commit[:9]})"]
+    if state.recorded:
+        cost += " at the recording's prices; nothing was billed"
+    if state.status is e.RunStatus.SELECTED and not state.commit:
+        lines.append(f"merge it with: miyabi merge {state.run_id}")
+    lines.append(f"cost {cost}")
+    return "\n".join(lines)
+
+
+def board(state: RunState) -> str:
+    """A run as a small table, for `miyabi show` and after the screen has closed."""
+    lines = [f"{'':<9}{'status':<11}{'score':>6}  {'cost':>9}  {'change':>12}  model"]
+    for world in state.ranking:
+        total = f"{world.score.total:g}" if world.score else "–"
+        cost = f"${world.cost_usd:.4f}" if world.price_known else "?"
+        change = f"+{world.lines_added} −{world.lines_deleted}"
+        facts = f"{world.status:<11}{total:>6}  {cost:>9}  {change:>12}  {world.config.model}"
+        lines.append(f"{world.id:<9}{facts}")
+        lines += [f"{'':<9}{reason}" for reason in reasons(world)]
+    return "\n".join(lines)
