@@ -88,7 +88,8 @@ def _request(args: argparse.Namespace, interactive: bool) -> tuple[RunRequest, G
     worlds = config.build_worlds(settings, tuple(filter(None, args.worlds.split(","))))
     specs = [registry.check(world.model, settings.providers) for world in worlds]
     dirty = repository.uncommitted(git)
-    notice = f"{dirty} uncommitted files of your checkout are left alone: not part of the race"
+    files = f"{dirty} uncommitted file{'s' if dirty > 1 else ''}"
+    notice = f"{files} in your checkout: left alone, and not part of the race"
     request = RunRequest(
         issue=issue,
         repo=git.work_tree,
@@ -157,30 +158,39 @@ def _race(
         if interactive:
             from miyabi_tui.app import MiyabiApp
 
-            MiyabiApp(engine).run()
+            app = MiyabiApp(engine)
+            _on_signals(lambda: app.exit(), signal.SIGTERM, signal.SIGHUP)
+            app.run()
+            seen = app.state
         else:
-            _stop_on_signals(engine)
+            _on_signals(functools.partial(_stop, engine), *ENDING_SIGNALS)
             seen = headless.run(engine, as_json=args.json)
-    state = engine.state
+    # Where the journal failed, only the reader knows how the run ended.
+    state = engine.state if engine.state.finished else seen
     if interactive:
         print(headless.board(state))
         print(headless.closing(state))
-    elif not state.finished:
-        return seen  # the journal failed: only the reader knows how it ended
     return state
 
 
-def _stop_on_signals(engine: Engine) -> None:
-    """The first signal ends the run in order; a second one ends the program."""
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+
+def _stop(engine: Engine) -> None:
+    print("miyabi: stopping … (again to force)", file=sys.stderr)
+    engine.stop()
+
+
+def _on_signals(end: Callable[[], None], *signals: signal.Signals) -> None:
+    """The first of `signals` ends the run in order; a second one ends the program."""
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        for one in signals:
             signal.signal(one, signal.SIG_DFL)
-        print("miyabi: stopping … (again to force)", file=sys.stderr)
-        engine.stop()
+        end()
 
-    for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(one, stop)
+    for one in signals:
+        signal.signal(one, handle)
 
 
 def runs(args: argparse.Namespace) -> int:

@@ -12,7 +12,7 @@ import msgspec
 from miyabi_tui.engine.agents.codegen import Limits
 from miyabi_tui.engine.errors import UsageError
 from miyabi_tui.engine.events import MergePolicy
-from miyabi_tui.engine.models.registry import Provider
+from miyabi_tui.engine.models.registry import Kind, Provider
 from miyabi_tui.engine.scoring.toolchain import Commands
 from miyabi_tui.engine.worlds import (
     Effort,
@@ -76,7 +76,11 @@ def load(repo: Path, env: Mapping[str, str] | None = None) -> Settings:
     """
     data, file, text = _read(repo)
     for name in ("model", "alternative_model", "merge", "target"):
-        if value := (os.environ if env is None else env).get(f"MIYABI_{name.upper()}"):
+        variable = f"MIYABI_{name.upper()}"
+        if value := (os.environ if env is None else env).get(variable):
+            if name == "merge" and value not in set(MergePolicy):
+                choices = ", ".join(MergePolicy)
+                raise UsageError(f"{variable} is {value!r}", "", f"one of {choices}")
             data[name] = value
     try:
         settings = msgspec.convert(data, Settings)
@@ -121,17 +125,25 @@ def _invalid(error: msgspec.ValidationError, file: Path, text: str) -> UsageErro
     if unknown := re.search(r"unknown field `(\w+)`", message):
         keys.append(unknown[1])
         message = f"there is no setting {unknown[1]!r}"
-    # msgspec writes […] for the key of a mapping: the table is found by what follows.
-    return UsageError(
-        f"{_place(file, text, tuple(keys))}{message}", "", "see the settings in the README"
-    )
+    choices = _CHOICES.get(keys[-1] if keys else "")
+    next_step = f"one of {', '.join(choices)}" if choices else "see the settings in the README"
+    return UsageError(f"{_place(file, text, tuple(keys))}{message}", "", next_step)
+
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "merge": tuple(MergePolicy),
+    "effort": tuple(Effort),
+    "prompt": tuple(PromptVariant),
+    "kind": tuple(Kind),
+}
 
 
 def _place(file: Path, text: str, keys: tuple[str, ...]) -> str:
-    """`file:line: key: `, as near to `keys` as the text allows."""
-    wanted = ".".join(keys)
-    table = ""
-    best = 0
+    """`file:line: key: `, as near to `keys` as the text allows.
+
+    msgspec writes […] for the key of a mapping, so `worlds.alpha.effort` is found by its ends.
+    """
+    found, table, best = ".".join(keys), "", 0
     for number, line in enumerate(text.splitlines(), start=1):
         if header := re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", line):
             table = header[1].replace('"', "").removeprefix("tool.miyabi").lstrip(".")
@@ -140,9 +152,9 @@ def _place(file: Path, text: str, keys: tuple[str, ...]) -> str:
             full = f"{table}.{pair[1]}".strip(".").replace('"', "")
         else:
             continue
-        if _matches(full, keys):
-            best = number
-    return f"{file}:{best}: {wanted}: " if best else f"{file}: {wanted}: "
+        if not best and _matches(full, keys):
+            found, best = full, number
+    return f"{file}:{best}: {found}: " if best else f"{file}: {found}: "
 
 
 def _matches(full: str, keys: tuple[str, ...]) -> bool:

@@ -74,11 +74,9 @@ def _say(event: e.AnyEvent, state: RunState) -> str:
         case e.Notice(text=text) | e.Corrected(text=text):
             return text
         case e.BaseMeasured():
-            remark = f" · {event.remark}" if event.remark else ""
-            return (
-                f"the base: {event.tests_passed} of {event.tests_known} tests pass, "
-                f"{event.lint_findings} lint and {event.security_findings} security findings{remark}"
-            )
+            findings = f"{event.lint_findings} lint and {event.security_findings} security findings"
+            tests = f"{event.tests_passed} of {event.tests_known} tests pass"
+            return f"the base: {tests}, {findings}{f' · {event.remark}' if event.remark else ''}"
         case e.WorktreeCreated(path=path):
             return f"works in {path}"
         case e.ToolStarted(step=step, name=name, summary=summary):

@@ -7,6 +7,7 @@ import logging
 import re
 import secrets
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -234,7 +235,8 @@ class Engine:
         first = _first(error)
         log.error("the run failed", exc_info=first)
         reason = str(first) if isinstance(first, MiyabiError) else f"internal error: {first!r}"
-        record = e.Record(0, 0.0, e.RunFinished(status=e.RunStatus.FAILED, reason=reason))
+        finished = e.RunFinished(status=e.RunStatus.FAILED, reason=reason)
+        record = e.Record(self.state.seq + 1, time.time(), finished)
         for subscription in self._subscriptions:
             subscription.put([record])
 

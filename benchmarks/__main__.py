@@ -1,0 +1,12 @@
+"""All benchmarks, one after another: `python -m benchmarks`."""
+
+from __future__ import annotations
+
+from benchmarks import demo_overhead, first_frame, startup
+
+if __name__ == "__main__":
+    results = []
+    for benchmark in (startup, first_frame, demo_overhead):
+        print(f"\n{(benchmark.__doc__ or '').strip().splitlines()[0]}")
+        results.append(benchmark.main())
+    raise SystemExit(not all(results))

@@ -1,0 +1,67 @@
+"""Timing in a noisy place: interleaved rounds, medians, and a verdict against a bound."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import signal
+import statistics
+import struct
+import subprocess
+import sys
+import time
+from fcntl import ioctl
+from termios import TIOCSWINSZ
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+ROWS, COLUMNS = 50, 200
+
+
+def run_seconds(argv: Sequence[str], env: Mapping[str, str] | None = None) -> float:
+    """Wall seconds of a command."""
+    started = time.perf_counter()
+    subprocess.run(argv, check=True, capture_output=True, env={**os.environ, **(env or {})})
+    return time.perf_counter() - started
+
+
+def compare(rounds: int, **measured: Callable[[], float]) -> dict[str, float]:
+    """The median of each measurement, taken in turns so that noise meets all alike."""
+    times: dict[str, list[float]] = {name: [] for name in measured}
+    for _ in range(rounds):
+        for name, measure in measured.items():
+            times[name].append(measure())
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def verdict(what: str, ratio: float, bound: float) -> bool:
+    """Print one line; whether the ratio keeps the bound."""
+    kept = ratio <= bound
+    print(f"{'ok  ' if kept else 'OVER'} {what}: {ratio:.2f} (at most {bound:g})")
+    return kept
+
+
+def first_frame_seconds(argv: Sequence[str], marker: bytes, env: Mapping[str, str]) -> float:
+    """Wall seconds until `marker` is written to a real terminal of 200×50."""
+    started = time.perf_counter()
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execvpe(argv[0], list(argv), {**os.environ, "TERM": "xterm-256color", **env})
+    try:
+        ioctl(terminal, TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
+        seen = b""
+        while marker not in seen:
+            if not select.select([terminal], [], [], 20)[0]:
+                raise TimeoutError(f"{argv} never painted {marker!r}: {seen[-500:]!r}")
+            seen += os.read(terminal, 65536)
+        return time.perf_counter() - started
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(terminal)
+
+
+PYTHON = sys.executable

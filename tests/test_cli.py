@@ -1,0 +1,157 @@
+"""The command line: wrong use in one clear line, and signals that leave nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from miyabi_tui import cli
+from miyabi_tui.engine.worlds import WorldId
+from tests import racing
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = racing.make_project(tmp_path / "project")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+REPLAY = ("--model", "replay/{turns}")
+WRONG = {
+    "not a repository": (["run", "x", "--repo", "{plain}"], "is not in a git repository"),
+    "no commit": (["run", "x", "--repo", "{empty}"], "has no commit yet"),
+    "bare": (["run", "x", "--repo", "{bare}"], "is a bare repository"),
+    "no such folder": (["run", "x", "--repo", "{plain}/no"], "is not in a git repository"),
+    "unknown provider": (["run", "x", "--model", "foo/bar"], "unknown provider 'foo'"),
+    "unknown world": (["run", "x", *REPLAY, "--worlds", "alpha,zeta"], "there is no world 'zeta'"),
+    "missing key": (["run", "x"], "ANTHROPIC_API_KEY is not set"),
+    "missing openai key": (["run", "x", "--model", "openai/gpt-6"], "OPENAI_API_KEY is not set"),
+    "empty issue": (["run", " \n", *REPLAY], "the issue is empty"),
+    "no issue": (["run", *REPLAY], "the issue is empty"),
+    "issue twice": (["run", "x", "--issue-file", "f"], "the issue is given twice"),
+    "no issue file": (["run", "--issue-file", "no-such-file"], "cannot read the issue"),
+    "no such base": (["run", "x", *REPLAY, "--base", "nope"], "the base 'nope' does not exist"),
+    "an option as base": (["run", "x", *REPLAY, "--base=--all"], "the base '--all' does not exist"),
+    "demo in a full folder": (["demo", "--keep", "{repo}"], "is not empty"),
+    "no such run": (["show", "zzzz"], "there is no run 'zzzz'"),
+    "nothing to merge": (["merge"], "there is no run"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_use_is_one_line_and_exit_2_and_nothing_is_made(
+    name: str, repo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain, empty, bare, turns = (tmp_path / kind for kind in ("plain", "empty", "bare", "turns"))
+    plain.mkdir()
+    racing.git(tmp_path, "init", "-q", str(empty))
+    racing.git(tmp_path, "init", "-q", "--bare", str(bare))
+    racing.record(turns, {WorldId.ALPHA: racing.FIX})
+    words, says = WRONG[name]
+
+    code = cli.main(
+        [one.format(plain=plain, empty=empty, bare=bare, turns=turns, repo=repo) for one in words]
+    )
+
+    shown = capsys.readouterr()
+    assert (code, shown.out) == (2, "")
+    assert says in shown.err
+    assert shown.err.startswith("miyabi: ")
+    assert shown.err.count("\n") == 1
+    assert not (repo / ".miyabi").exists()
+    assert racing.git(repo, "branch", "--format=%(refname:short)") == "main"
+
+
+@pytest.mark.parametrize("speed", ["0", "-1", "quick"])
+def test_a_speed_that_is_none(speed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["demo", f"--speed={speed}"])
+
+    assert ended.value.code == 2
+    assert "neither a positive number nor max" in capsys.readouterr().err
+
+
+def test_without_words_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([]) == 2
+    assert "miyabi demo" in capsys.readouterr().out
+
+
+def test_no_run_yet_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["runs"]) == 0
+    assert "no run yet; try: miyabi demo" in capsys.readouterr().out
+
+
+def headless(repo: Path, turns: Path, *args: str) -> subprocess.Popen[str]:
+    """Start a run as a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "miyabi_tui", "run", "add() subtracts", "--worlds", "alpha",
+         "--model", f"replay/{turns}", "--speed", "max", *args],
+        cwd=repo, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_run_and_all_it_started(
+    number: signal.Signals, repo: Path, tmp_path: Path
+) -> None:
+    turns = racing.record(tmp_path / "turns", {WorldId.ALPHA: racing.SLEEPS})
+    with headless(repo, turns, "--json") as process:
+        assert process.stdout is not None
+        lines = []
+        for line in process.stdout:
+            lines.append(json.loads(line))
+            if lines[-1]["type"] == "tool_started" and lines[-1]["name"] == "bash":
+                process.send_signal(number)
+        code = process.wait(30)
+
+    assert code == 3
+    assert lines[-1]["status"] == "interrupted"
+    worktree = repo / ".miyabi" / "worktrees"
+    for child in psutil.process_iter(["cwd"]):
+        assert not str(child.info["cwd"]).startswith(str(worktree))
+
+
+def test_a_reader_that_goes_away_ends_the_run(repo: Path, tmp_path: Path) -> None:
+    turns = racing.record(tmp_path / "turns", {WorldId.ALPHA: racing.SLEEPS})
+    with headless(repo, turns) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.stdout.close()
+        code = process.wait(30)
+        assert process.stderr is not None
+        complaint = process.stderr.read()
+
+    assert code == 3
+    assert "Traceback" not in complaint
+
+
+def test_uncommitted_work_is_told_and_left_alone(
+    repo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    turns = racing.record(tmp_path / "turns", {WorldId.ALPHA: racing.FIX})
+    (repo / "calc/ops.py").write_text("# half done\n")
+
+    code = cli.main(
+        [
+            *("run", "add() subtracts", "--worlds", "alpha", "--model", f"replay/{turns}"),
+            *("--speed", "max", "--headless", "--merge", "auto"),
+        ]
+    )
+
+    out = capsys.readouterr().out
+    assert code == 0
+    assert "1 uncommitted file" in out
+    assert "merged into miyabi/issue-add-subtracts" in out
+    assert (repo / "calc/ops.py").read_text() == "# half done\n"
+    assert os.listdir(repo / ".miyabi")

@@ -1,0 +1,232 @@
+"""The journal: what is in it, in which tables, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+
+from miyabi_tui.engine import events as e
+from miyabi_tui.engine.bus import BufferedSubscription, Bus
+from miyabi_tui.engine.errors import StoreError
+from miyabi_tui.engine.scoring.score import Evidence, score
+from miyabi_tui.engine.state import WorldStatus, fold
+from miyabi_tui.engine.store.journal import Journal, open_journal
+from miyabi_tui.engine.worlds import WorldId, default_worlds
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.anyio
+ALPHA, BETA = WorldId.ALPHA, WorldId.BETA
+EVIDENCE = Evidence(tests_passed=3, tests_known=3, tests_added=True, lines_added=4)
+
+
+def started(run_id: str) -> e.RunStarted:
+    return e.RunStarted(
+        run_id=run_id,
+        issue=e.Issue("issue-7", "a title", "a text", 7),
+        repo="/repo",
+        base_ref="main",
+        base_commit="abc",
+        target="miyabi/issue-7",
+        task="task",
+        worlds=default_worlds("p/m", "p/n"),
+        merge=e.MergePolicy.AUTO,
+    )
+
+
+STORY: tuple[e.AnyEvent, ...] = (
+    e.PhaseChanged(phase=e.Phase.RACING),
+    e.WorldPreparing(world=ALPHA),
+    e.WorktreeCreated(world=ALPHA, path="/w/Alpha", branch="world-Alpha-issue-7-task"),
+    e.WorldsSpawned(task="task", worlds=(ALPHA,)),
+    e.WorldScored(
+        world=ALPHA,
+        score=score(EVIDENCE),
+        evidence=EVIDENCE,
+        ineligible=(),
+        commit="def",
+        seconds=1.0,
+    ),
+    e.WinnerSelected(world=ALPHA, by_person=False, override=False, reason="best", commit="def"),
+    e.MergeReady(world=ALPHA, branch="miyabi/issue-7"),
+    e.Merged(world=ALPHA, branch="miyabi/issue-7", commit="fed"),
+    e.RunFinished(status=e.RunStatus.MERGED),
+)
+
+
+async def tell(journal: Journal, *events: e.AnyEvent, run_id: str = "r1") -> BufferedSubscription:
+    """Send events through a bus into the journal."""
+    bus, heard = Bus(run_id, journal, clock=lambda: 100.0), BufferedSubscription()
+    bus.subscribe(heard)
+    async with anyio.create_task_group() as group:
+        group.start_soon(bus.run)
+        for event in events:
+            bus.post(event)
+        bus.close()
+    return heard
+
+
+async def test_everything_told_can_be_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "miyabi.db"
+    async with open_journal(path) as journal:
+        heard = await tell(journal, started("r1"), *STORY)
+    async with open_journal(path) as journal:
+        records = await journal.records("r1")
+
+    assert records == heard.drain()
+    state = fold(records)
+    assert (state.winner, state.status) == (ALPHA, e.RunStatus.MERGED)
+    assert state.world(ALPHA).status is WorldStatus.WON
+
+
+async def test_the_five_tables_follow_the_events(tmp_path: Path) -> None:
+    path = tmp_path / "miyabi.db"
+    async with open_journal(path) as journal:
+        await tell(journal, started("r1"), *STORY)
+
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA foreign_keys = ON")
+        run = db.execute(
+            "SELECT issue_number, status, winning_world_id, final_score, completed_at"
+            " FROM execution_runs"
+        ).fetchone()
+        assert run == (7, "merged", "Alpha", 100.0, 100.0)
+        assert db.execute("SELECT task_name, status FROM task_executions").fetchall() == [
+            ("task", "merged")
+        ]
+        worlds = db.execute(
+            "SELECT world_id, status, branch_name, evaluation_score FROM world_executions"
+        ).fetchall()
+        assert worlds[0] == ("Alpha", "won", "world-Alpha-issue-7-task", 100.0)
+        assert len(worlds) == 5
+        kinds = [
+            row[0] for row in db.execute("SELECT checkpoint_type FROM checkpoints ORDER BY id")
+        ]
+        assert kinds == [
+            "WorktreeCreated",
+            "WorldsSpawned",
+            "WorldCompleted",
+            "EvaluationDone",
+            "MergeReady",
+        ]
+        (data,) = db.execute(
+            "SELECT data FROM checkpoints WHERE checkpoint_type = 'EvaluationDone'"
+        ).fetchone()
+        assert json.loads(data) == {"winning_world": "Alpha", "all_scores": {"Alpha": 100.0}}
+        assert db.execute("SELECT path, is_orphaned FROM worktrees").fetchall() == [("/w/Alpha", 0)]
+        with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
+            db.execute("INSERT INTO events VALUES ('no such run', 1, 0, '{}')")
+        indexes = {row[1] for row in db.execute("PRAGMA index_list(checkpoints)")}
+        assert {"checkpoints_run_id", "checkpoints_checkpoint_type"} <= indexes
+    db.close()
+
+
+async def test_a_journal_from_a_newer_version_is_left_untouched(tmp_path: Path) -> None:
+    path = tmp_path / "miyabi.db"
+    db = sqlite3.connect(path)
+    db.execute("PRAGMA user_version = 99")
+    db.close()
+    before = path.read_bytes()
+
+    with pytest.raises(StoreError, match="newer miyabi"):
+        async with open_journal(path):
+            pass
+
+    assert path.read_bytes() == before
+
+
+async def test_two_engines_write_to_one_journal(tmp_path: Path) -> None:
+    path = tmp_path / "miyabi.db"
+    async with open_journal(path) as one, open_journal(path) as two:
+        async with anyio.create_task_group() as group:
+            for number, journal in enumerate((one, two)):
+
+                async def write(journal: Journal, run_id: str) -> None:
+                    await tell(journal, started(run_id), *STORY, run_id=run_id)
+
+                group.start_soon(write, journal, f"r{number}")
+        assert {row.run_id for row in await one.runs()} == {"r0", "r1"}
+
+
+async def test_neighbouring_output_is_joined_and_nothing_else_moves(tmp_path: Path) -> None:
+    def output(world: WorldId, text: str, channel: e.Channel = e.Channel.TEXT) -> e.Output:
+        return e.Output(world=world, channel=channel, text=text)
+
+    async with open_journal(tmp_path / "miyabi.db") as journal:
+        heard = await tell(
+            journal,
+            started("r1"),
+            output(ALPHA, "a"),
+            output(BETA, "1"),
+            output(ALPHA, "b"),
+            output(BETA, "2", e.Channel.REASONING),
+            e.WorldPaused(world=ALPHA),
+            output(ALPHA, "c"),
+        )
+
+    told = [record.event for record in heard.drain()][1:]
+    assert told == [
+        output(ALPHA, "ab"),
+        output(BETA, "1"),
+        output(BETA, "2", e.Channel.REASONING),
+        e.WorldPaused(world=ALPHA),
+        output(ALPHA, "c"),
+    ]
+
+
+async def test_emit_returns_when_the_event_is_on_disk(tmp_path: Path) -> None:
+    path = tmp_path / "miyabi.db"
+    async with open_journal(path) as journal, anyio.create_task_group() as group:
+        bus = Bus("r1", journal)
+        group.start_soon(bus.run)
+        await bus.emit(started("r1"))
+        async with open_journal(path) as other:
+            assert len(await other.records("r1")) == 1
+        bus.close()
+
+
+async def test_a_full_disk_reaches_whoever_emits(tmp_path: Path) -> None:
+    async with open_journal(tmp_path / "miyabi.db") as journal:
+        await tell(journal, started("r1"))
+        # SQLite's own limit on its size stands for the disk.
+        await journal._connection.execute("PRAGMA max_page_count = 1")
+        bus = Bus("r1", journal, seq=1)
+        with pytest.raises(BaseExceptionGroup) as caught:
+            async with anyio.create_task_group() as group:
+                group.start_soon(bus.run)
+                huge = "x" * 500_000
+                await bus.emit(e.Notice(level=e.Level.INFO, text=huge))
+
+        assert caught.group_contains(StoreError, match="is the disk full", depth=1)
+
+
+def test_a_slow_reader_keeps_lifecycle_events_and_loses_old_output() -> None:
+    slow = BufferedSubscription()
+    chunk = "x" * 60_000
+    for number in range(200):
+        slow.put(
+            [
+                e.Record(
+                    2 * number, 0.0, e.Output(world=ALPHA, channel=e.Channel.STDOUT, text=chunk)
+                ),
+                e.Record(2 * number + 1, 0.0, e.StepFinished(world=ALPHA, step=number)),
+            ]
+        )
+
+    records = slow.drain()
+
+    steps = [one.event.step for one in records if isinstance(one.event, e.StepFinished)]
+    kept = [one for one in records if isinstance(one.event, e.Output)]
+    assert steps == list(range(200))
+    assert 20 < len(kept) < 80
+    assert kept[-1].seq == 398
+
+
+@pytest.mark.parametrize("event", [started("r1"), *STORY], ids=lambda event: type(event).__name__)
+def test_events_survive_json(event: e.AnyEvent) -> None:
+    assert e.decode(e.encode(event)) == event

@@ -1,0 +1,336 @@
+"""The whole engine on a real repository: who wins, what is merged, what the person can do."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from miyabi_tui.engine import events as e
+from miyabi_tui.engine.models.registry import Kind, Provider
+from miyabi_tui.engine.state import RunState, WorldStatus
+from miyabi_tui.engine.worlds import WorldId
+from tests import racing
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from miyabi_tui.engine.engine import Engine
+
+ALPHA, BETA, GAMMA, DELTA, EPSILON = WorldId
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Path:
+    return racing.make_project(tmp_path / "project")
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "miyabi.db"
+
+
+def test_five_worlds_are_scored_and_only_the_best_is_merged(
+    repo: Path, journal: Path, tmp_path: Path
+) -> None:
+    (repo / "calc/ops.py").write_text("# my unsaved work\n")
+    (repo / "notes.txt").write_text("mine")
+    before = racing.git(repo, "status", "--porcelain"), racing.git(repo, "rev-parse", "HEAD")
+    turns = {
+        ALPHA: racing.UNTESTED,
+        BETA: racing.FIX,
+        GAMMA: racing.UNSAFE,
+        DELTA: racing.DELETES,
+        EPSILON: racing.BROKEN,
+    }
+    request = racing.request_for(
+        repo, racing.record(tmp_path / "turns", turns), merge=e.MergePolicy.AUTO
+    )
+
+    state, records = racing.race(request, journal)
+
+    assert state.status is e.RunStatus.MERGED
+    assert state.winner is BETA
+    totals = {world.id: world.score.total for world in state.worlds if world.score}
+    assert totals[BETA] == 100.0
+    assert totals[ALPHA] == 97.0  # −3: no test was added
+    assert {world.id for world in state.worlds if world.ineligible} == {GAMMA, DELTA, EPSILON}
+    assert "security, high" in state.world(GAMMA).ineligible[0]
+    assert "deletes or weakens tests" in " ".join(state.world(DELTA).ineligible)
+    assert "does not build" in state.world(EPSILON).ineligible[0]
+    assert [world.status for world in state.worlds] == [
+        WorldStatus.LOST,
+        WorldStatus.WON,
+        *[WorldStatus.LOST] * 3,
+    ]
+    assert [record.seq for record in records] == list(range(1, len(records) + 1))
+
+    # Only the winner is merged, as one commit by the user, and the checkout is as it was.
+    assert racing.git(repo, "show", "miyabi/issue-7:calc/ops.py") == racing.RIGHT.strip()
+    assert racing.git(repo, "rev-list", "--count", "main..miyabi/issue-7") == "1"
+    assert racing.git(repo, "log", "-1", "--format=%an %ae %s", "miyabi/issue-7") == (
+        "Ada ada@example.org add() subtracts (#7)"
+    )
+    assert "Beta 100 · Alpha 97" in racing.git(repo, "log", "-1", "--format=%b", "miyabi/issue-7")
+    after = racing.git(repo, "status", "--porcelain"), racing.git(repo, "rev-parse", "HEAD")
+    assert after == before
+    # The losers' branches stay, and the base's own worktree is gone.
+    branches = racing.git(repo, "branch", "--format=%(refname:short)").splitlines()
+    assert sum(name.startswith("world-") for name in branches) == 5
+    assert "/base/" not in racing.git(repo, "worktree", "list")
+
+
+def test_equal_scores_go_to_the_smaller_change(repo: Path, journal: Path, tmp_path: Path) -> None:
+    long = [
+        [("write", {"path": "calc/ops.py", "content": "# A remark.\n\n" + racing.RIGHT})],
+        *racing.UNTESTED[1:],
+    ]
+    turns = {ALPHA: long, BETA: racing.UNTESTED}
+
+    state, _ = racing.race(
+        racing.request_for(repo, racing.record(tmp_path / "turns", turns)), journal
+    )
+
+    assert state.winner is BETA
+    assert "fewer changed lines" in state.winner_reason
+
+
+def test_nobody_eligible_means_nothing_is_merged(repo: Path, journal: Path, tmp_path: Path) -> None:
+    turns = {ALPHA: racing.NOTHING, BETA: racing.DELETES}
+    request = racing.request_for(
+        repo, racing.record(tmp_path / "turns", turns), merge=e.MergePolicy.AUTO
+    )
+
+    state, _ = racing.race(request, journal)
+
+    assert state.status is e.RunStatus.NO_WINNER
+    assert "it changes nothing" in state.reason
+    assert "miyabi/" not in racing.git(repo, "branch")
+    assert state.world(ALPHA).score is not None
+
+
+@pytest.mark.parametrize("policy", [e.MergePolicy.ASK, e.MergePolicy.NEVER])
+def test_without_a_person_a_winner_is_only_selected(
+    repo: Path, journal: Path, tmp_path: Path, policy: e.MergePolicy
+) -> None:
+    recording = racing.record(tmp_path / "turns", {ALPHA: racing.FIX})
+
+    state, _ = racing.race(racing.request_for(repo, recording, merge=policy), journal)
+
+    assert (state.status, state.winner, state.branch) == (e.RunStatus.SELECTED, ALPHA, "")
+    assert "miyabi/" not in racing.git(repo, "branch")
+
+
+def test_one_world_failing_leaves_the_others_alone(
+    repo: Path, journal: Path, tmp_path: Path
+) -> None:
+    short = [racing.FIX[0]]  # the recording ends before it finishes: a model error
+    recording = racing.record(tmp_path / "turns", {ALPHA: short, BETA: racing.FIX})
+
+    state, _ = racing.race(racing.request_for(repo, recording), journal)
+
+    assert state.world(ALPHA).status is WorldStatus.FAILED
+    assert "no turn 2" in state.world(ALPHA).reason
+    assert state.winner is BETA
+
+
+def test_pause_freezes_and_go_on_finishes(repo: Path, journal: Path, tmp_path: Path) -> None:
+    marker = tmp_path / "go"
+    waits = [
+        [("bash", {"command": f"echo ready; while [ ! -e {marker} ]; do sleep 0.02; done"})],
+        *racing.FIX,
+    ]
+    recording = racing.record(tmp_path / "turns", {ALPHA: waits})
+    seen: list[str] = []
+
+    def act(engine: Engine, record: e.Record, state: RunState) -> None:
+        event = record.event
+        if isinstance(event, e.Output) and "ready" in event.text and not seen:
+            seen.append("ready")
+            engine.pause(ALPHA)
+        if isinstance(event, e.WorldPaused):
+            assert state.world(ALPHA).status is WorldStatus.PAUSED
+            seen.append(_states_of(tmp_path))
+            marker.touch()
+            engine.proceed(ALPHA)
+
+    state, _ = racing.race(racing.request_for(repo, recording), journal, act)
+
+    assert seen == ["ready", psutil.STATUS_STOPPED]
+    assert state.winner is ALPHA
+
+
+def _states_of(folder: Path) -> str:
+    """The state of the shell that waits for the marker in `folder`."""
+    for process in psutil.process_iter(["cmdline"]):
+        words = " ".join(process.info["cmdline"] or [])
+        if f"! -e {folder}" in words and process.pid != os.getpid():
+            return str(process.status())
+    return "none"
+
+
+def test_kill_ends_one_world_and_every_process_of_it(
+    repo: Path, journal: Path, tmp_path: Path
+) -> None:
+    recording = racing.record(tmp_path / "turns", {ALPHA: racing.SLEEPS, BETA: racing.FIX})
+
+    def act(engine: Engine, record: e.Record, state: RunState) -> None:
+        if isinstance(record.event, e.Output) and "sleeping" in record.event.text:
+            engine.kill(ALPHA)
+
+    state, _ = racing.race(racing.request_for(repo, recording), journal, act)
+
+    assert state.world(ALPHA).status is WorldStatus.KILLED
+    assert state.winner is BETA
+    assert not _sleepers(state)
+    # What it had written is still there.
+    worktree = state.world(ALPHA).config.worktree
+    assert racing.git(repo, "-C", worktree, "diff", "--stat")
+
+
+def _sleepers(state: RunState) -> list[psutil.Process]:
+    trees = {world.config.worktree for world in state.worlds}
+    return [one for one in psutil.process_iter(["cwd"]) if one.info["cwd"] in trees]
+
+
+def test_picking_a_world_at_work_ends_the_race_for_all(
+    repo: Path, journal: Path, tmp_path: Path
+) -> None:
+    recording = racing.record(tmp_path / "turns", {ALPHA: racing.SLEEPS, BETA: racing.SLEEPS})
+
+    def act(engine: Engine, record: e.Record, state: RunState) -> None:
+        if isinstance(record.event, e.ToolStarted) and record.event.world is BETA:
+            if record.event.name == "bash":
+                engine.pick(BETA)
+
+    request = racing.request_for(repo, recording, merge=e.MergePolicy.AUTO)
+    state, _ = racing.race(request, journal, act)
+
+    assert (state.status, state.winner) == (e.RunStatus.MERGED, BETA)
+    assert state.winner_by_person
+    assert state.world(ALPHA).status is WorldStatus.KILLED
+    assert state.world(ALPHA).reason == "Beta was picked"
+    assert racing.git(repo, "show", "miyabi/issue-7:calc/ops.py") == racing.RIGHT.strip()
+
+
+def test_picking_against_the_ranking_is_an_override_and_m_merges_it(
+    repo: Path, journal: Path, tmp_path: Path
+) -> None:
+    recording = racing.record(tmp_path / "turns", {ALPHA: racing.FIX, BETA: racing.UNSAFE})
+    ready: list[WorldId] = []
+
+    def act(engine: Engine, record: e.Record, state: RunState) -> None:
+        if isinstance(record.event, e.MergeReady):
+            ready.append(record.event.world)
+            if len(ready) == 1:
+                engine.pick(BETA)
+            else:
+                engine.merge()
+
+    request = racing.request_for(repo, recording, interactive=True)
+    state, _ = racing.race(request, journal, act)
+
+    assert ready == [ALPHA, BETA]
+    assert (state.status, state.winner, state.override) == (e.RunStatus.MERGED, BETA, True)
+    assert "although security, high" in state.winner_reason
+    assert "shell=True" in racing.git(repo, "show", "miyabi/issue-7:calc/ops.py")
+
+
+def test_stop_while_racing_is_an_interruption_without_leftovers(
+    repo: Path, journal: Path, tmp_path: Path
+) -> None:
+    recording = racing.record(tmp_path / "turns", {ALPHA: racing.SLEEPS, BETA: racing.SLEEPS})
+
+    def act(engine: Engine, record: e.Record, state: RunState) -> None:
+        if isinstance(record.event, e.Output) and "sleeping" in record.event.text:
+            engine.stop()
+
+    state, _ = racing.race(racing.request_for(repo, recording), journal, act)
+
+    assert state.status is e.RunStatus.INTERRUPTED
+    assert not _sleepers(state)
+
+
+def test_stop_after_the_choice_leaves_the_winner_selected(
+    repo: Path, journal: Path, tmp_path: Path
+) -> None:
+    recording = racing.record(tmp_path / "turns", {ALPHA: racing.FIX})
+
+    def act(engine: Engine, record: e.Record, state: RunState) -> None:
+        if isinstance(record.event, e.MergeReady):
+            engine.stop()
+
+    request = racing.request_for(repo, recording, interactive=True)
+    state, _ = racing.race(request, journal, act)
+
+    assert (state.status, state.winner) == (e.RunStatus.SELECTED, ALPHA)
+
+
+def test_a_conflict_with_the_target_changes_nothing(
+    repo: Path, journal: Path, tmp_path: Path
+) -> None:
+    recording = racing.record(tmp_path / "turns", {ALPHA: racing.FIX})
+    request = racing.request_for(repo, recording, merge=e.MergePolicy.AUTO, target="release")
+    racing.git(repo, "switch", "-q", "-c", "release")
+    (repo / "calc/ops.py").write_text("def add(a, b):\n    return sum((a, b))\n")
+    racing.git(repo, "commit", "-q", "-am", "another way")
+    racing.git(repo, "switch", "-q", "main")
+    before = racing.git(repo, "rev-parse", "release")
+
+    state, _ = racing.race(request, journal)
+
+    assert state.status is e.RunStatus.FAILED
+    assert state.merge_failed is not None
+    assert state.merge_failed.files == ("calc/ops.py",)
+    assert racing.git(repo, "rev-parse", "release") == before
+
+
+def test_setup_and_environment_reach_every_command(
+    repo: Path, journal: Path, tmp_path: Path
+) -> None:
+    from miyabi_tui.engine.scoring.toolchain import Commands
+
+    tells = [
+        [("bash", {"command": "cat made-by-setup; echo $MIYABI_WORLD $MIYABI_PORT_FIRST"})],
+        *racing.FIX,
+    ]
+    recording = racing.record(tmp_path / "turns", {ALPHA: tells, BETA: tells})
+    request = racing.request_for(
+        repo, recording, commands=Commands(setup="echo set up > made-by-setup")
+    )
+
+    _, records = racing.race(request, journal)
+
+    said = {
+        record.event.world: record.event.text.split()
+        for record in records
+        if isinstance(record.event, e.ToolFinished) and "set up" in record.event.text
+    }
+    assert said[ALPHA][:3] == ["set", "up", "Alpha"]
+    assert said[BETA][:3] == ["set", "up", "Beta"]
+    assert said[ALPHA][3] != said[BETA][3]  # ports of its own
+
+
+def test_a_run_that_cannot_start_says_why(repo: Path, journal: Path, tmp_path: Path) -> None:
+    recording = racing.record(tmp_path / "turns", {ALPHA: racing.FIX})
+    request = racing.request_for(
+        repo, recording, providers={"t": Provider(Kind.REPLAY, base_url=str(tmp_path / "gone"))}
+    )
+
+    state, _ = racing.race(request, journal)
+
+    assert state.status is e.RunStatus.FAILED
+    assert "there is no recording" in state.reason
+
+
+def test_a_journal_that_cannot_be_opened_fails_the_run(repo: Path, tmp_path: Path) -> None:
+    recording = racing.record(tmp_path / "turns", {ALPHA: racing.FIX})
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+
+    state, _ = racing.race(racing.request_for(repo, recording), blocked / "miyabi.db")
+
+    assert state.status is e.RunStatus.FAILED
+    assert "cannot open the journal" in state.reason
