@@ -1,1 +1,1 @@
-"""TODO"""
+"""Screens: they hear what widgets say and ask the engine's Control."""

@@ -1,1 +1,1 @@
-"""TODO"""
+"""Widgets: they show events and states, and say upward what the person does."""

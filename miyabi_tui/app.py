@@ -1,0 +1,106 @@
+"""MiyabiApp: themes, style sheets, the palette, and the race screen. Everything else is elsewhere.
+
+The engine is a context manager entered around the app, with a loop and a thread of its own; the app
+only holds its `Control`.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+
+from miyabi_tui.screens.commands import COMMANDS
+from miyabi_tui.screens.race import RaceScreen
+from miyabi_tui.styles import SHEETS
+from miyabi_tui.styles.themes import DARK, LIGHT, variable_defaults
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import PurePath
+
+    from textual.screen import Screen
+
+    from miyabi_tui.engine.control import Control
+    from miyabi_tui.engine.state import RunState
+
+
+class MiyabiApp(App[int]):
+    """The terminal app over one run."""
+
+    TITLE = "miyabi"
+    CSS_PATH: ClassVar[list[str | PurePath]] = [*SHEETS]
+    ENABLE_COMMAND_PALETTE = True
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+c", "interrupt", "Quit", show=False, priority=True),
+        Binding("ctrl+q", "quit", "Quit", show=False, priority=True),
+    ]
+
+    def __init__(self, control: Control, *, clock: Callable[[], float] = time.time) -> None:
+        super().__init__()
+        self.register_theme(DARK)
+        self.register_theme(LIGHT)
+        self.theme = DARK.name
+        self._control = control
+        self._interrupted = False
+        self.race = RaceScreen(control, clock)
+
+    @property
+    def state(self) -> RunState:
+        """The run as last folded."""
+        return self.race.run_state
+
+    def settle(self) -> RunState:
+        """Fold what came after the screen was closed; the final state."""
+        self.race.bridge.pump()
+        return self.state
+
+    def get_default_screen(self) -> Screen[None]:
+        """The race is the only screen until something is asked."""
+        return self.race
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """World colours and inks for themes that are not ours."""
+        return variable_defaults(self.current_theme.dark)
+
+    def on_mount(self) -> None:
+        """Begin the race once the first frame is out: the engine's imports must not delay it."""
+        self.call_after_refresh(self._control.start)
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """The palette: every command of the race, and the themes."""
+        if screen is self.race:
+            for one in COMMANDS:
+                action = f"screen.{one.action}"
+                yield SystemCommand(f"{one.title} ({one.key})", one.help, self._later(action))
+        yield SystemCommand("Theme", "Choose other colours", self.action_change_theme)
+
+    def _later(self, action: str) -> Callable[[], None]:
+        def run() -> None:
+            self.call_later(self.run_action, action)
+
+        return run
+
+    async def action_quit(self) -> None:
+        """Leave as `q` does."""
+        self._close_dialogs()
+        self.race.action_leave()
+
+    async def action_interrupt(self) -> None:
+        """As `q`; a second time, leave at once."""
+        if self._interrupted:
+            self._control.stop()
+            self.exit()
+            return
+        self._interrupted = True
+        self.set_timer(5, self._calm)
+        await self.action_quit()
+
+    def _calm(self) -> None:
+        self._interrupted = False
+
+    def _close_dialogs(self) -> None:
+        while self.screen is not self.race and len(self.screen_stack) > 1:
+            self.pop_screen()

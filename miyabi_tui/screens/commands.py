@@ -1,0 +1,104 @@
+"""Every command of the race screen, once: bindings, footer, help and palette are made from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from textual.binding import Binding, BindingType
+
+from miyabi_tui.engine.state import RunState, WorldStatus
+from miyabi_tui.screens.refusals import why_not_kill, why_not_pause, why_not_pick
+from miyabi_tui.widgets.keyline import Hint
+
+if TYPE_CHECKING:
+    from miyabi_tui.engine.state import WorldState
+
+
+@dataclass(frozen=True)
+class Command:
+    """A key, the action behind it, its short label and its help."""
+
+    keys: str
+    action: str
+    label: str
+    help: str
+    title: str = ""
+    shown: str = ""
+
+    @property
+    def key(self) -> str:
+        """The key as people know it."""
+        return self.shown or self.keys.split(",")[0]
+
+
+COMMANDS = (
+    Command("p", "pause", "pause", "Freeze the world at once, or let it go on", "Pause / go on"),
+    Command("k", "kill", "kill", "End the world; its worktree and branch stay", "Kill the world"),
+    Command("w", "pick", "winner", "Make this world the winner, after a look", "Pick as winner"),
+    Command("m", "merge", "merge", "Merge the winner", "Merge the winner"),
+    Command("d", "diff", "diff", "What the world changed against the base", "Show the diff"),
+    Command("z", "zoom", "zoom", "Give the world the whole screen, and back", "Zoom", "z"),
+    Command(
+        "question_mark,f1",
+        "help",
+        "help",
+        "All keys and signs",
+        "Help",
+        "?",
+    ),
+    Command("q", "leave", "quit", "Leave; asks while the race is on", "Quit"),
+)
+
+MOVES = (
+    ("1 … 5", "Turn to a world"),
+    ("tab  shift+tab", "Turn to the next, the previous world; also ← →"),
+    ("↑ ↓  pgup pgdn", "Scroll the stream; so does the wheel"),
+    ("home  end", "Oldest line; newest line, and follow"),
+    ("ctrl+p", "All commands and themes"),
+    ("ctrl+c", "As q; twice leaves at once"),
+)
+
+
+def bindings() -> list[BindingType]:
+    """The key bindings of the race screen."""
+    made: list[BindingType] = [
+        Binding(one.keys, one.action, one.label, show=False) for one in COMMANDS
+    ]
+    made += [Binding(str(n), f"turn_to({n})", f"World {n}", show=False) for n in range(1, 6)]
+    made += [
+        Binding("tab,right,l", "turn(1)", "Next world", show=False),
+        Binding("shift+tab,left,h", "turn(-1)", "Previous world", show=False),
+        Binding("enter", "zoom", "Zoom", show=False),
+        Binding("escape", "unzoom", "Back", show=False),
+    ]
+    return made
+
+
+def hints(run: RunState, world: WorldState | None, zoomed: bool) -> list[Hint]:
+    """What the footer offers now: only what would do something."""
+    offered = {"help", "leave"}
+    labels = {"zoom": "back" if zoomed else "zoom"}
+    urgent = set()
+    if world is not None:
+        offered |= {"zoom", "diff"}
+        if not why_not_pause(run, world):
+            offered.add("pause")
+        if not why_not_kill(run, world):
+            offered.add("kill")
+        if not why_not_pick(run, world):
+            offered.add("pick")
+        if world.status is WorldStatus.PAUSED:
+            labels["pause"] = "go on"
+    if run.merge_ready:
+        offered.add("merge")
+        urgent.add("merge")
+    made = [
+        Hint(one.key, labels.get(one.action, one.label), one.action, one.action in urgent)
+        for one in COMMANDS
+        if one.action in offered
+    ]
+    made.sort(key=lambda hint: not hint.urgent)
+    if len(run.worlds) > 1:
+        made.insert(len(urgent), Hint(f"1–{len(run.worlds)}", "world", "turn(1)"))
+    return made

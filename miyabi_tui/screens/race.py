@@ -1,0 +1,233 @@
+"""The race: head line, board, footer; what the person does becomes commands of the engine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.screen import Screen
+
+from miyabi_tui.bridge import FRAMES_A_SECOND, Bridge
+from miyabi_tui.engine.state import WorldState, WorldStatus
+from miyabi_tui.screens.commands import bindings, hints
+from miyabi_tui.screens.refusals import (
+    why_no_diff,
+    why_not_kill,
+    why_not_merge,
+    why_not_pause,
+    why_not_pick,
+)
+from miyabi_tui.widgets.board import Board
+from miyabi_tui.widgets.headline import HeadLine
+from miyabi_tui.widgets.keyline import KeyLine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from textual.app import ComposeResult
+    from textual.binding import BindingType
+
+    from miyabi_tui.engine.control import Control
+    from miyabi_tui.engine.events import Record
+    from miyabi_tui.engine.state import RunState
+    from miyabi_tui.engine.worlds import WorldId
+
+NO_WORLD = "The worlds are not there yet."
+
+
+class RaceScreen(Screen[None]):
+    """Five panes fed by one bridge, on one timer."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings()
+    AUTO_FOCUS = None
+
+    def __init__(self, control: Control, clock: Callable[[], float]) -> None:
+        super().__init__()
+        self._control = control
+        self._clock = clock
+        self._second = 0
+        self.bridge = Bridge(control.subscribe())
+        self.headline = HeadLine()
+        self.board = Board()
+        self.keyline = KeyLine()
+
+    def compose(self) -> ComposeResult:
+        """Head line, board, footer."""
+        yield self.headline
+        yield self.board
+        yield self.keyline
+
+    def on_mount(self) -> None:
+        """Show what is there; begin to listen once the first frame is out."""
+        self._show({})
+        self.pump()
+        self.set_interval(1 / FRAMES_A_SECOND, self.pump)
+
+    @property
+    def run_state(self) -> RunState:
+        """The state on the screen."""
+        return self.bridge.state
+
+    @property
+    def world(self) -> WorldState | None:
+        """The focused world."""
+        focused = self.board.focused_world
+        return next((one for one in self.run_state.worlds if one.id is focused), None)
+
+    def pump(self) -> None:
+        """Show what happened since the last call; once a second, what only time changed."""
+        batch = self.bridge.pump()
+        if batch is not None:
+            self._show(batch.streams)
+        elif int(self._clock()) != self._second and not self.run_state.finished:
+            self._show({})
+
+    def _show(self, streams: Mapping[WorldId, Sequence[Record]]) -> None:
+        now = self._clock()
+        self._second = int(now)
+        self.headline.show(self.run_state, now)
+        self.board.show(self.run_state, now, streams)
+        self.keyline.show(hints(self.run_state, self.world, self.board.zoomed))
+
+    # --- turning ---------------------------------------------------------------------------------
+
+    def on_board_turned(self, message: Board.Turned) -> None:
+        """Another world is focused."""
+        message.stop()
+        self._show({})
+
+    def on_key_line_chosen(self, message: KeyLine.Chosen) -> None:
+        """A click in the footer."""
+        message.stop()
+        self.call_later(self.run_action, message.action)
+
+    def action_turn_to(self, number: int) -> None:
+        """Focus the world with this digit."""
+        for pane in self.board.panes:
+            if pane.world.key == str(number):
+                self.board.turn_to(pane.world)
+                return
+        self._refuse(f"There is no world {number} in this race." if self.board.panes else NO_WORLD)
+
+    def action_turn(self, steps: int) -> None:
+        """Focus the world so many panes on."""
+        self.board.turn(steps)
+
+    def action_zoom(self) -> None:
+        """Give the focused world the whole screen, or take it back."""
+        self.board.zoom(not self.board.zoomed)
+        self._show({})
+
+    def action_unzoom(self) -> None:
+        """Take the whole screen back."""
+        self.board.zoom(False)
+        self._show({})
+
+    # --- commands --------------------------------------------------------------------------------
+
+    def action_pause(self) -> None:
+        """Freeze the focused world, or let it go on."""
+        world = self._allowed(why_not_pause)
+        if world is None:
+            return
+        if world.status is WorldStatus.PAUSED:
+            self._control.proceed(world.id)
+        else:
+            self._control.pause(world.id)
+
+    def action_kill(self) -> None:
+        """End the focused world, after a question."""
+        world = self._allowed(why_not_kill)
+        if world is None:
+            return
+        from miyabi_tui.screens.dialog import Question
+
+        text = (
+            f"Its processes end now and it gets no score. Its worktree and branch stay; "
+            f"the other worlds go on. It cannot be brought back to life.\n"
+            f"{world.id} is at step {world.step}."
+        )
+        self.app.push_screen(
+            Question(f"Kill {world.id}?", text, f"kill {world.id}", "let it live"),
+            lambda yes: self._answered(yes, why_not_kill, world.id, self._control.kill),
+        )
+
+    def action_pick(self) -> None:
+        """Make the focused world the winner, after a look at score and diff."""
+        world = self._allowed(why_not_pick)
+        if world is None:
+            return
+        from miyabi_tui.screens.pick import PickQuestion
+
+        self.app.push_screen(
+            PickQuestion(self.run_state, world, lambda: self._control.diff(world.id)),
+            lambda yes: self._answered(yes, why_not_pick, world.id, self._control.pick),
+        )
+
+    def action_merge(self) -> None:
+        """Merge the winner."""
+        refusal = why_not_merge(self.run_state)
+        if refusal:
+            self._refuse(refusal)
+        else:
+            self._control.merge()
+
+    def action_diff(self) -> None:
+        """Show what the focused world changed."""
+        world = self._allowed(lambda _run, one: why_no_diff(one))
+        if world is not None:
+            from miyabi_tui.screens.diff import DiffScreen
+
+            self.app.push_screen(DiffScreen(world.id, lambda: self._control.diff(world.id)))
+
+    def action_help(self) -> None:
+        """Show all keys and signs."""
+        from miyabi_tui.screens.help import HelpScreen
+
+        self.app.push_screen(HelpScreen())
+
+    def action_leave(self) -> None:
+        """Leave; asks while the race is on."""
+        run = self.run_state
+        if run.finished or not run.run_id:
+            self._leave(True)
+            return
+        from miyabi_tui.screens.dialog import LeaveQuestion
+
+        at_work = sum(not world.ended for world in run.worlds)
+        self.app.push_screen(LeaveQuestion(at_work, run.winner or ""), self._leave)
+
+    def _leave(self, yes: bool | None) -> None:
+        if yes:
+            self._control.stop()
+            self.app.exit()
+
+    def _answered(
+        self,
+        yes: bool | None,
+        why_not: Callable[[RunState, WorldState], str],
+        world: WorldId,
+        command: Callable[[WorldId], None],
+    ) -> None:
+        """Do what was confirmed, unless the race went on meanwhile and it makes no sense now."""
+        if not yes:
+            return
+        refusal = why_not(self.run_state, self.run_state.world(world))
+        if refusal:
+            self._refuse(refusal)
+        else:
+            command(world)
+
+    def _allowed(self, why_not: Callable[[RunState, WorldState], str]) -> WorldState | None:
+        """The focused world, if nothing speaks against the command; else says what does."""
+        world = self.world
+        if world is None:
+            self._refuse(NO_WORLD)
+            return None
+        refusal = why_not(self.run_state, world)
+        if refusal:
+            self._refuse(refusal)
+            return None
+        return world
+
+    def _refuse(self, reason: str) -> None:
+        self.notify(reason, severity="warning", timeout=4, markup=False)

@@ -1,0 +1,63 @@
+"""Why a command cannot be done now, in words a person understands; empty when it can."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from miyabi_tui.engine.events import Phase, RunStatus
+
+if TYPE_CHECKING:
+    from miyabi_tui.engine.state import RunState, WorldState
+
+OVER = "the race is over"
+
+
+def why_not_pause(run: RunState, world: WorldState) -> str:
+    """Why this world cannot be paused."""
+    if run.finished:
+        return f"Nothing to pause: {OVER}."
+    if world.ended:
+        return f"{world.id} has ended ({world.status}): there is nothing to pause."
+    return ""
+
+
+def why_not_kill(run: RunState, world: WorldState) -> str:
+    """Why this world cannot be killed."""
+    if run.finished:
+        return f"Nothing to kill: {OVER}."
+    if world.ended:
+        return f"{world.id} has ended already ({world.status})."
+    return ""
+
+
+def why_not_pick(run: RunState, world: WorldState) -> str:
+    """Why this world cannot be made the winner."""
+    if run.finished:
+        return f"No winner can be picked any more: {OVER}."
+    if run.phase is Phase.MERGING and not run.merge_ready and run.merge_failed is None:
+        return f"{run.winner or 'The winner'} is being merged."
+    if run.winner is world.id:
+        return f"{world.id} is the winner already."
+    if not world.worktree_ready:
+        return f"{world.id} has no worktree yet: there is nothing to pick."
+    return ""
+
+
+def why_not_merge(run: RunState) -> str:
+    """Why nothing can be merged."""
+    if run.merge_ready:
+        return ""
+    if run.commit:
+        return f"{run.winner} is merged into {run.branch} already."
+    if run.status is RunStatus.NO_WINNER:
+        return "There is no safe winner, so nothing to merge."
+    if run.finished:
+        return f"Nothing can be merged any more: {OVER}."
+    if run.winner is None:
+        return "There is no winner yet: wait for the scores, or pick one with w."
+    return f"{run.winner} is not waiting to be merged."
+
+
+def why_no_diff(world: WorldState) -> str:
+    """Why this world has no diff to show."""
+    return "" if world.worktree_ready else f"{world.id} has no worktree yet."

@@ -1,0 +1,6 @@
+"""Style sheets by area, and the themes."""
+
+from pathlib import Path
+
+HERE = Path(__file__).parent
+SHEETS = [HERE / name for name in ("board.tcss", "dialogs.tcss")]

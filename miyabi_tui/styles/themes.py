@@ -1,0 +1,101 @@
+"""The two themes, and the colours that other themes get for what only miyabi knows.
+
+The five world colours derive from Okabe and Ito's set, which colour-blind people can tell apart;
+each has about the same weight on its ground, so that no world looks more important.
+"""
+
+from __future__ import annotations
+
+from textual.theme import Theme
+
+_DARK = {
+    "world-alpha": "#62b6e8",
+    "world-beta": "#e8a33d",
+    "world-gamma": "#3fc39e",
+    "world-delta": "#d993bf",
+    "world-epsilon": "#e6dc62",
+    "ink-on-world": "#0d1014",
+    "ink-text": "#d5dae2",
+    "ink-strong": "#f4f6f9",
+    "ink-dim": "#98a1af",
+    "ink-faint": "#6b7483",
+    "ink-thought": "#8a93a6",
+    "ink-output": "#aab2bf",
+    "ink-errors": "#d9a08c",
+    "ink-good": "#7fcf8f",
+    "ink-warn": "#e5b567",
+    "ink-bad": "#f0836f",
+    "ink-accent": "#a9b8f2",
+    "scrollbar": "#3a434f",
+    "scrollbar-hover": "#4a5563",
+    "scrollbar-active": "#6b7483",
+    "scrollbar-background": "#191c21",
+    "scrollbar-background-hover": "#191c21",
+    "scrollbar-background-active": "#191c21",
+    "scrollbar-corner-color": "#191c21",
+}
+
+_LIGHT = {
+    "world-alpha": "#0a68a8",
+    "world-beta": "#a85800",
+    "world-gamma": "#00735a",
+    "world-delta": "#a23a78",
+    "world-epsilon": "#7a6900",
+    "ink-on-world": "#ffffff",
+    "ink-text": "#262b33",
+    "ink-strong": "#0b0d10",
+    "ink-dim": "#57606d",
+    "ink-faint": "#7d8692",
+    "ink-thought": "#65708a",
+    "ink-output": "#454d58",
+    "ink-errors": "#96452c",
+    "ink-good": "#1e7a36",
+    "ink-warn": "#8a5a00",
+    "ink-bad": "#b3261e",
+    "ink-accent": "#3c4fb0",
+    "scrollbar": "#c3c8cf",
+    "scrollbar-hover": "#aab1ba",
+    "scrollbar-active": "#7d8692",
+    "scrollbar-background": "#eef0f2",
+    "scrollbar-background-hover": "#eef0f2",
+    "scrollbar-background-active": "#eef0f2",
+    "scrollbar-corner-color": "#eef0f2",
+}
+
+DARK = Theme(
+    name="miyabi-dark",
+    primary="#62b6e8",
+    secondary="#98a1af",
+    accent="#a9b8f2",
+    warning="#e5b567",
+    error="#f0836f",
+    success="#7fcf8f",
+    foreground="#d5dae2",
+    background="#101215",
+    surface="#191c21",
+    panel="#24282f",
+    dark=True,
+    variables=_DARK,
+)
+
+LIGHT = Theme(
+    name="miyabi-light",
+    primary="#0a68a8",
+    secondary="#57606d",
+    accent="#3c4fb0",
+    warning="#8a5a00",
+    error="#b3261e",
+    success="#1e7a36",
+    foreground="#262b33",
+    background="#fbfbfa",
+    surface="#eef0f2",
+    panel="#e2e5e9",
+    dark=False,
+    variables=_LIGHT,
+)
+
+
+def variable_defaults(dark: bool) -> dict[str, str]:
+    """The variables that a theme which is not ours lacks."""
+    ours = _DARK if dark else _LIGHT
+    return {name: value for name, value in ours.items() if not name.startswith("scrollbar")}

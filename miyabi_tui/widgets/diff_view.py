@@ -1,0 +1,138 @@
+"""A unified diff, coloured by line as it comes into view: a big one is as quick as a small one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.geometry import Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+
+from miyabi_tui.widgets.inert import one_line
+from miyabi_tui.widgets.palette import Inks, inks
+from miyabi_tui.widgets.rows import strip_of
+from miyabi_tui.widgets.wrap import cells
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from textual.strip import Strip
+
+MOST_COLUMNS = 1_000
+_HEADERS = (
+    "index ",
+    "--- ",
+    "+++ ",
+    "new file",
+    "deleted file",
+    "similarity",
+    "rename ",
+    "old mode",
+)
+
+
+def ink_of(line: str) -> str:
+    """The ink of a line of a unified diff."""
+    if line.startswith("diff "):
+        return "strong"
+    if line.startswith(_HEADERS):
+        return "faint"
+    if line.startswith("@@"):
+        return "accent"
+    return {"+": "added", "-": "deleted"}.get(line[:1], "output")
+
+
+def summary(diff: str) -> str:
+    """How big a diff is, in words."""
+    lines = diff.splitlines()
+    files = sum(line.startswith("diff ") for line in lines)
+    added = sum(line.startswith("+") and not line.startswith("+++ ") for line in lines)
+    deleted = sum(line.startswith("-") and not line.startswith("--- ") for line in lines)
+    return f"{files} file{'s' * (files != 1)} · +{added} −{deleted}"
+
+
+class DiffView(ScrollView, can_focus=True):
+    """Scrollable; asks for its text in a thread, since git has to be called."""
+
+    ALLOW_SELECT = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j", "scroll_down", "Down", show=False),
+        Binding("k", "scroll_up", "Up", show=False),
+        Binding("space", "page_down", "A page on", show=False),
+        Binding("right_square_bracket,f", "file(1)", "Next file", show=False),
+        Binding("left_square_bracket,b", "file(-1)", "Previous file", show=False),
+    ]
+
+    class Loaded(Message):
+        """The diff is there, or why it is not."""
+
+        def __init__(self, view: DiffView, summary_: str) -> None:
+            super().__init__()
+            self.view = view
+            self.summary = summary_
+
+        @property
+        def control(self) -> DiffView:
+            """The view."""
+            return self.view
+
+    def __init__(self, load: Callable[[], str]) -> None:
+        super().__init__()
+        self._load = load
+        self._lines: list[str] = ["reading the diff …"]
+        self._plain = True
+
+    def on_mount(self) -> None:
+        """Read the diff off the event loop."""
+        self.run_worker(self._read, thread=True, exit_on_error=False)
+
+    def _read(self) -> None:
+        try:
+            text, failed = self._load(), ""
+        except Exception as error:  # whatever git says is shown, never a traceback
+            text, failed = "", str(error) or type(error).__name__
+        self.app.call_from_thread(self._show, text, failed)
+
+    def _show(self, text: str, failed: str) -> None:
+        self._plain = not text.strip()
+        said = f"the diff cannot be read: {failed}" if failed else "nothing changed yet"
+        self._lines = [said] if self._plain else text.splitlines()
+        widest = max(map(len, self._lines), default=0)
+        # wide characters may need more than len(): only then count cells
+        if not text.isascii():
+            widest = max(map(cells, self._lines), default=0)
+        tabs = 3 * max((line.count("\t") for line in self._lines), default=0) if "\t" in text else 0
+        self.virtual_size = Size(min(MOST_COLUMNS, widest + tabs + 1), len(self._lines))
+        self.refresh()
+        self.post_message(self.Loaded(self, said if self._plain else summary(text)))
+
+    @property
+    def ink(self) -> Inks:
+        """The inks of the diff in the present theme."""
+        return inks(self, "background")
+
+    def render_line(self, y: int) -> Strip:
+        """One line of the diff, scrolled and cut."""
+        scroll_x, scroll_y = self.scroll_offset
+        width = self.size.width
+        index = scroll_y + y
+        if index >= len(self._lines):
+            return strip_of((), width, self.ink)
+        line = self._lines[index]
+        ink = "dim" if self._plain else ink_of(line)
+        shown = one_line(line[:MOST_COLUMNS]) if not line.isprintable() else line[:MOST_COLUMNS]
+        total = max(width, self.virtual_size.width)
+        strip = strip_of([(" ", ink), (shown, ink)], total, self.ink, ink)
+        return strip.crop(scroll_x, scroll_x + width)
+
+    def action_file(self, step: int) -> None:
+        """Go to the next or the previous file."""
+        starts = [y for y, line in enumerate(self._lines) if line.startswith("diff ")]
+        here = self.scroll_offset.y
+        later = [y for y in starts if y > here]
+        earlier = [y for y in starts if y < here]
+        if step > 0 and later:
+            self.scroll_to(y=later[0], animate=False)
+        elif step < 0 and earlier:
+            self.scroll_to(y=earlier[-1], animate=False)

@@ -1,0 +1,85 @@
+"""The head line: which issue, where the run stands, how long, how much, and how it ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from miyabi_tui.engine.events import Level
+from miyabi_tui.engine.state import RunState
+from miyabi_tui.widgets.inert import one_line
+from miyabi_tui.widgets.rows import ReadyRows, Span, row
+from miyabi_tui.widgets.words import clock, dollars, outcome, phase, seconds
+from miyabi_tui.widgets.wrap import cells
+
+if TYPE_CHECKING:
+    from textual.strip import Strip
+
+RECORDED = "recorded turns — nothing is billed"
+RECORDED_SHORT = "recorded, not billed"
+
+
+class HeadLine(ReadyRows):
+    """Two rows over the board."""
+
+    GROUND = "panel"
+
+    def __init__(self) -> None:
+        super().__init__(id="headline")
+        self._run = RunState()
+        self._now = 0.0
+
+    def show(self, run: RunState, now: float) -> None:
+        """Show another state, or another second."""
+        self._run, self._now = run, now
+        self.remake()
+
+    def make(self, width: int, height: int) -> list[Strip]:
+        """Issue and progress; below, the outcome or the latest news."""
+        run = self._run
+        right = self._progress(run)
+        room = sum(cells(text) for text, _ in right)
+        first = row(width, self._issue(run), right, self.ink, keep=max(8, width - room - 3))
+        said = self._said(run)
+        # that nothing is billed is always said; what else is said gets the room that is left
+        ended = run.winner is not None or run.finished
+        least = cells(said[0]) if ended else min(cells(said[0]), width // 2 - 6)
+        tag = RECORDED if least + len(RECORDED) + 4 <= width else RECORDED_SHORT
+        recorded: list[Span] = [(tag, "warn")] if run.recorded else []
+        return [first, row(width, [said], recorded, self.ink, keep=8)]
+
+    def _issue(self, run: RunState) -> list[Span]:
+        if not run.run_id:
+            return [("miyabi", "strong"), ("  one issue, five worlds, one winner", "dim")]
+        number = f"#{run.issue.number} " if run.issue.number is not None else ""
+        return [(number, "accent"), (one_line(run.issue.title), "strong")]
+
+    def _progress(self, run: RunState) -> list[Span]:
+        if not run.run_id and not run.finished:
+            return [("starting", "dim")]
+        stands = phase(run)
+        cost = dollars(run.total_cost_usd, run.price_known)
+        limit = f" of ${run.cost_limit_usd:.2f}" if run.cost_limit_usd else ""
+        return [
+            (str(stands), stands.ink),
+            (f"  {clock(run.elapsed(self._now))}", "text"),
+            (f"  {cost}", "strong"),
+            (limit, "dim"),
+        ]
+
+    def _said(self, run: RunState) -> Span:
+        ended = outcome(run)
+        if ended[0]:
+            return ended
+        if run.notices:
+            notice = run.notices[-1]
+            inks = {Level.INFO: "dim", Level.WARNING: "warn", Level.ERROR: "bad"}
+            return one_line(notice.text), inks[notice.level]
+        if run.base is not None:
+            base = run.base
+            return (
+                f"base {run.base_commit[:7]}: {base.tests_passed} of {base.tests_known} tests pass,"
+                f" {base.lint_findings + base.security_findings} findings,"
+                f" {seconds(base.seconds)}",
+                "dim",
+            )
+        return one_line(run.repo), "faint"

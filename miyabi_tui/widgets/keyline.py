@@ -1,0 +1,83 @@
+"""The footer: the keys that do something now, each also a mouse target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from textual.message import Message
+
+from miyabi_tui.widgets.rows import ReadyRows, Span, strip_of
+from miyabi_tui.widgets.wrap import cells
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from textual import events
+    from textual.strip import Strip
+
+LAST = 2
+
+
+@dataclass(frozen=True)
+class Hint:
+    """A key, what it does now, and the action behind it."""
+
+    key: str
+    label: str
+    action: str
+    urgent: bool = False
+
+
+class KeyLine(ReadyRows):
+    """One row of hints; where there is no room for all, the last two stay."""
+
+    class Chosen(Message):
+        """A hint was clicked."""
+
+        def __init__(self, keyline: KeyLine, action: str) -> None:
+            super().__init__()
+            self.keyline = keyline
+            self.action = action
+
+        @property
+        def control(self) -> KeyLine:
+            """The footer."""
+            return self.keyline
+
+    def __init__(self, hints: Sequence[Hint] = ()) -> None:
+        super().__init__(id="keyline")
+        self._hints = tuple(hints)
+        self._targets: list[tuple[range, str]] = []
+
+    def show(self, hints: Sequence[Hint]) -> None:
+        """Show other hints."""
+        if tuple(hints) != self._hints:
+            self._hints = tuple(hints)
+            self.remake()
+
+    def make(self, width: int, height: int) -> list[Strip]:
+        """The hints that fit."""
+        shown = list(self._hints)
+        while len(shown) > LAST and sum(map(_width, shown)) > width - 1:
+            del shown[-LAST - 1]
+        spans: list[Span] = [(" ", "text")]
+        self._targets = []
+        x = 1
+        for hint in shown:
+            self._targets.append((range(x, x + _width(hint) - 2), hint.action))
+            spans += [(hint.key, "warn" if hint.urgent else "strong")]
+            spans += [(f" {hint.label}", "warn" if hint.urgent else "dim"), ("  ", "text")]
+            x += _width(hint)
+        return [strip_of(spans, width, self.ink)]
+
+    def on_click(self, event: events.Click) -> None:
+        """A click on a hint is its key."""
+        for cells_, action in self._targets:
+            if event.x in cells_:
+                event.stop()
+                self.post_message(self.Chosen(self, action))
+
+
+def _width(hint: Hint) -> int:
+    return cells(hint.key) + cells(hint.label) + 3

@@ -1,0 +1,161 @@
+"""A world's pane: edge, head, live stream, foot. Collapsed, it is its head alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.geometry import Offset, Region, Size, Spacing
+from textual.layout import ArrangeResult, Layout, WidgetPlacement
+from textual.message import Message
+from textual.widget import Widget
+
+from miyabi_tui.widgets.narrator import Narrator
+from miyabi_tui.widgets.pane_foot import PaneFoot, foot_height
+from miyabi_tui.widgets.pane_head import COLLAPSED, PaneEdge, PaneHead, head_height
+from miyabi_tui.widgets.stream import StreamView
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from textual import events
+    from textual.app import ComposeResult
+
+    from miyabi_tui.engine.events import Record
+    from miyabi_tui.engine.worlds import WorldId
+    from miyabi_tui.widgets.words import PaneView
+
+
+class PaneLayout(Layout):
+    """Edge on the left; head, stream and foot below each other, by the size alone."""
+
+    name = "pane"
+
+    def arrange(
+        self, parent: Widget, children: list[Widget], size: Size, greedy: bool = True
+    ) -> ArrangeResult:
+        """Where the four parts go."""
+        assert isinstance(parent, WorldPane)
+        width = max(0, size.width - 1)
+        places: list[tuple[Widget, Region]] = [(parent.edge, Region(0, 0, 1, size.height))]
+        parent.head.collapse(size.height <= COLLAPSED)
+        if parent.head.collapsed:
+            places.append((parent.head, Region(1, 0, width, size.height)))
+        else:
+            head = min(head_height(width), size.height)
+            foot = min(foot_height(width, parent.view), max(0, size.height - head - 1))
+            places += [
+                (parent.head, Region(1, 0, width, head)),
+                (parent.stream, Region(1, head, width, max(0, size.height - head - foot))),
+                (parent.foot, Region(1, size.height - foot, width, foot)),
+            ]
+        return [WidgetPlacement(region, Offset(), Spacing(), widget) for widget, region in places]
+
+
+class WorldPane(Widget, can_focus=True):
+    """One world on the board."""
+
+    ALLOW_SELECT = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "back(1)", "Scroll back", show=False),
+        Binding("down", "on(1)", "Scroll on", show=False),
+        Binding("pageup", "back_page", "A page back", show=False),
+        Binding("pagedown", "on_page", "A page on", show=False),
+        Binding("home", "start", "Oldest line", show=False),
+        Binding("end", "end", "Newest line, follow", show=False),
+    ]
+
+    class Focused(Message):
+        """The person turned to this pane."""
+
+        def __init__(self, pane: WorldPane) -> None:
+            super().__init__()
+            self.pane = pane
+
+        @property
+        def control(self) -> WorldPane:
+            """The pane."""
+            return self.pane
+
+    def __init__(self, world: WorldId) -> None:
+        super().__init__(id=f"pane-{world.lower()}")
+        self.world = world
+        self.view: PaneView | None = None
+        self.edge = PaneEdge(world)
+        self.head = PaneHead(world)
+        self.stream = StreamView(world)
+        self.foot = PaneFoot(world)
+        self._narrator = Narrator(self.stream.text)
+        self._arranged = PaneLayout()
+
+    @property
+    def layout(self) -> Layout:
+        """Our own layout; style sheets can only name Textual's."""
+        return self._arranged
+
+    def compose(self) -> ComposeResult:
+        """Edge, head, stream, foot."""
+        yield self.edge
+        yield self.head
+        yield self.stream
+        yield self.foot
+
+    def show(self, view: PaneView) -> None:
+        """Show another state of the world."""
+        if view == self.view:
+            return
+        old, self.view = self.view, view
+        self.edge.view = self.head.view = self.foot.view = view
+        if old is None or (old.world.score is None) is not (view.world.score is None):
+            self.head.refresh(layout=True)
+        if old is None or old.focused is not view.focused:
+            self.edge.remake()
+        if old is None or old.world.status is not view.world.status:
+            for name, on in _classes(view).items():
+                self.set_class(on, name)
+        self.head.remake()
+        self.foot.remake()
+
+    def feed(self, records: Sequence[Record]) -> None:
+        """Add what happened to the stream."""
+        if not records:
+            return
+        self._narrator.tell(records)
+        self.stream.flush()
+        if self.view is not None and self.view.world.ended:
+            self.stream.settle()
+
+    def on_focus(self, event: events.Focus) -> None:
+        """Tell the board who is looked at."""
+        self.post_message(self.Focused(self))
+
+    def action_back(self, rows: int) -> None:
+        """Scroll the stream back."""
+        self.stream.scroll_rows(-rows)
+
+    def action_on(self, rows: int) -> None:
+        """Scroll the stream on."""
+        self.stream.scroll_rows(rows)
+
+    def action_back_page(self) -> None:
+        """Scroll the stream back by a page."""
+        self.stream.scroll_rows(1 - max(2, self.stream.size.height))
+
+    def action_on_page(self) -> None:
+        """Scroll the stream on by a page."""
+        self.stream.scroll_rows(max(2, self.stream.size.height) - 1)
+
+    def action_start(self) -> None:
+        """Go to the oldest kept line."""
+        self.stream.scroll_to_start()
+
+    def action_end(self) -> None:
+        """Go to the newest line and follow."""
+        self.stream.scroll_to_end()
+
+
+def _classes(view: PaneView) -> dict[str, bool]:
+    """The state as classes, for style sheets and tests."""
+    status = view.world.status.value
+    names = ("paused", "evaluating", "won", "lost", "killed", "failed")
+    return {f"-{name}": status == name for name in names}

@@ -1,0 +1,208 @@
+"""How numbers and states are put into words, the same everywhere on the screen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from miyabi_tui.engine.events import MergePolicy, Phase, RunStatus
+from miyabi_tui.engine.state import RunState, WorldState, WorldStatus
+from miyabi_tui.widgets.inert import one_line
+
+QUIET_AFTER = 30
+ORDINALS = ("", "1st", "2nd", "3rd", "4th", "5th")
+
+
+@dataclass(frozen=True)
+class PaneView:
+    """Everything a pane shows: the world, its standing among the others, and how quiet it is."""
+
+    world: WorldState
+    place: int = 0
+    leads: bool = False
+    quiet: int = 0
+    focused: bool = False
+    why_won: str = ""
+
+
+@dataclass(frozen=True)
+class Sign:
+    """A state as symbol, words and ink: readable without colour."""
+
+    symbol: str
+    words: str
+    ink: str
+
+    def __str__(self) -> str:
+        text = f"{self.symbol} {self.words}"
+        return f" {text} " if self.ink == "trophy" else text
+
+
+def clock(seconds_: float) -> str:
+    """1:05, or 1:02:03."""
+    minutes, rest = divmod(int(seconds_), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def seconds(value: float) -> str:
+    """0.4 s, 12 s, or 1:05."""
+    if value < 10:
+        return f"{value:.1f} s"
+    return f"{value:.0f} s" if value < 100 else clock(value)
+
+
+def tokens(count: int) -> str:
+    """950, 12.4k, 1.2M."""
+    if count < 1_000:
+        return str(count)
+    return f"{count / 1_000:.1f}k" if count < 999_950 else f"{count / 1_000_000:.1f}M"
+
+
+def dollars(cost: float, known: bool) -> str:
+    """$0.0312, $4.20, or what is known of it."""
+    amount = f"${cost:.2f}" if cost >= 1 else f"${cost:.4f}"
+    if known:
+        return amount
+    return f"≥ {amount}" if cost else "price ?"
+
+
+def points(value: float) -> str:
+    """Points without trailing zeros: 30, 18.5."""
+    return f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+def memory(count: int) -> str:
+    """184 MB, 1.2 GB."""
+    megabytes = count / 1_000_000
+    return f"{megabytes:.0f} MB" if megabytes < 1_000 else f"{megabytes / 1_000:.1f} GB"
+
+
+def gauge(world: WorldState) -> tuple[str, str]:
+    """CPU and memory of the world's own processes; a dash where it has none."""
+    if world.gauge is None or not world.gauge.processes:
+        return "–", "–"
+    return f"{world.gauge.cpu_percent:.0f}%", memory(world.gauge.memory_bytes)
+
+
+def usage(world: WorldState) -> str:
+    """The world's tokens; ≈ where they were counted from the text."""
+    return f"{'≈' if world.usage.estimated else ''}{tokens(world.usage.total)}"
+
+
+def sampling(world: WorldState) -> str:
+    """What is really sent; before the first step, what is configured."""
+    if world.sampling is None:
+        return f"t {world.config.temperature:g} · {world.config.effort}"
+    sent = []
+    if world.sampling.temperature is not None:
+        sent.append(f"t {world.sampling.temperature:g}")
+    if world.sampling.effort is not None:
+        sent.append(f"effort {world.sampling.effort}")
+    return " · ".join(sent)
+
+
+def model(world: WorldState, short: bool = False) -> str:
+    """The model's name, without its provider where there is little room."""
+    name = world.sampling.model if world.sampling else world.config.model
+    name = one_line(name)
+    return name.rsplit("/", 1)[-1] if short else name
+
+
+def sign(view: PaneView) -> Sign:
+    """The state of a world in a symbol and one to three words."""
+    world = view.world
+    total = points(world.score.total) if world.score else ""
+    place = ORDINALS[view.place]
+    match world.status:
+        case WorldStatus.RUNNING if world.waiting:
+            return Sign("◷", "waiting", "warn")
+        case WorldStatus.RUNNING if view.quiet >= QUIET_AFTER:
+            return Sign("◔", f"quiet {clock(view.quiet)}", "warn")
+        case WorldStatus.WON:
+            return Sign("★", f"winner {total}".strip(), "trophy")
+        case WorldStatus.SCORED | WorldStatus.LOST if world.ineligible:
+            return Sign("⊘", f"may not win {total}", "bad")
+        case WorldStatus.SCORED if view.leads:
+            return Sign("▲", f"leads {total}", "won")
+        case WorldStatus.SCORED:
+            return Sign("◆", f"{place or 'scored'} {total}", "strong")
+        case WorldStatus.LOST:
+            return Sign("◇", f"{place or 'lost'} {total}", "dim")
+    symbol, ink = _SIGNS[world.status]
+    return Sign(symbol, str(world.status), ink)
+
+
+_SIGNS = {
+    WorldStatus.QUEUED: ("·", "faint"),
+    WorldStatus.PREPARING: ("◌", "dim"),
+    WorldStatus.RUNNING: ("●", "good"),
+    WorldStatus.PAUSED: ("‖", "warn"),
+    WorldStatus.EVALUATING: ("◐", "accent"),
+    WorldStatus.SCORED: ("◆", "strong"),
+    WorldStatus.KILLED: ("■", "bad"),
+    WorldStatus.FAILED: ("✗", "bad"),
+}
+
+
+def why(view: PaneView) -> tuple[str, str]:
+    """One line on what a world does or why it stands where it stands, and its ink."""
+    world = view.world
+    if world.status in (WorldStatus.KILLED, WorldStatus.FAILED):
+        return one_line(world.reason), "dim"
+    if world.status is WorldStatus.PAUSED:
+        return "p to go on" + (f" · {one_line(world.doing)}" if world.doing else ""), "dim"
+    if world.waiting:
+        return one_line(world.waiting), "warn"
+    if world.ineligible:
+        return one_line("; ".join(world.ineligible)), "bad"
+    if world.score is not None:
+        if world.status is WorldStatus.WON and view.why_won:
+            return one_line(view.why_won), "dim"
+        if not world.score.lost:
+            return "no point lost", "dim"
+        lost = max(world.score.lost, key=lambda item: item.points)
+        return one_line(f"−{points(lost.points)} {lost.part}: {lost.reason}"), "dim"
+    return one_line(world.doing), "dim"
+
+
+def phase(run: RunState) -> Sign:
+    """Where the run stands."""
+    if run.phase is Phase.FINISHED:
+        return _OUTCOMES[run.status]
+    words = "waiting for you" if run.merge_ready else str(run.phase)
+    return Sign("●", words, "warn" if run.merge_ready else "good")
+
+
+_OUTCOMES = {
+    RunStatus.RUNNING: Sign("■", "finished", "dim"),
+    RunStatus.MERGED: Sign("★", "merged", "won"),
+    RunStatus.SELECTED: Sign("★", "selected", "won"),
+    RunStatus.NO_WINNER: Sign("⊘", "no safe winner", "warn"),
+    RunStatus.FAILED: Sign("✗", "failed", "bad"),
+    RunStatus.INTERRUPTED: Sign("■", "interrupted", "warn"),
+}
+
+
+def outcome(run: RunState) -> tuple[str, str]:
+    """How the race ended or what it waits for, in one line, and its ink; empty while it is on."""
+    branch = f"miyabi/{run.issue.key}"
+    if run.merge_failed is not None and not run.finished:
+        files = f" ({', '.join(run.merge_failed.files[:3])})" if run.merge_failed.files else ""
+        text = f"not merged into {run.merge_failed.branch}: {run.merge_failed.cause}{files}"
+        return one_line(f"{text} · m to try again"), "bad"
+    if run.winner is not None:
+        score = run.world(run.winner).score
+        total = f" {points(score.total)}" if score else ""
+        how = "picked by you" if run.winner_by_person else "won"
+        head = f"{run.winner} {how}{total}"
+        if run.commit:
+            return f"{head} · merged into {run.branch} ({run.commit[:7]})", "won"
+        if run.merge_ready:
+            return f"{head} · press m to merge {run.winner} into {run.target or branch}", "won"
+        kept = "kept on its branch" if run.finished or run.merge is MergePolicy.NEVER else "merging"
+        return f"{head} · {kept}", "won"
+    if run.finished:
+        reason = one_line(run.reason)
+        head = _OUTCOMES[run.status].words
+        return f"{head}: {reason}" if reason else head, _OUTCOMES[run.status].ink
+    return "", "dim"

@@ -1,0 +1,443 @@
+"""Sample runs for tests of the screen: records as an engine makes them, and a fake engine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from miyabi_tui.engine import events as e
+from miyabi_tui.engine.models.base import AssistantMessage, Sampling, Usage
+from miyabi_tui.engine.scoring.score import Evidence, Finding, Severity, score
+from miyabi_tui.engine.worlds import WorldId, default_worlds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+START = 1_700_000_000.0
+MODEL = "anthropic/claude-sonnet-4-5"
+OTHER = "openai/gpt-5.1-codex"
+A, B, C, D, E = WorldId
+
+DIFF = """\
+diff --git a/ledger/parse.py b/ledger/parse.py
+index 3f1c2aa..9b0e4d1 100644
+--- a/ledger/parse.py
++++ b/ledger/parse.py
+@@ -41,8 +41,11 @@ def split_row(line: str) -> list[str]:
+     fields: list[str] = []
+-    for part in line.split(","):
+-        fields.append(part.strip())
++    reader = csv.reader([line], skipinitialspace=True)
++    for row in reader:
++        fields.extend(field.strip() for field in row)
+     return fields
+diff --git a/tests/test_parse.py b/tests/test_parse.py
+index 11d0c3e..5512fa0 100644
+--- a/tests/test_parse.py
++++ b/tests/test_parse.py
+@@ -12,3 +12,7 @@ def test_plain() -> None:
+     assert split_row("a,b") == ["a", "b"]
++
++
++def test_quoted_comma() -> None:
++    assert split_row('"東京, JP",2') == ["東京, JP", "2"]
+"""
+
+
+class Script:
+    """Records in order, each a little later than the one before."""
+
+    def __init__(self) -> None:
+        self.records: list[e.Record] = []
+        self.now = START
+
+    def add(self, *events: e.AnyEvent, after: float = 0.0) -> Script:
+        """Add events, the first `after` seconds later."""
+        self.now += after
+        for event in events:
+            self.records.append(e.Record(len(self.records) + 1, self.now, event))
+        return self
+
+
+def opened(recorded: bool = True, worlds: int = 5) -> Script:
+    """A run whose worlds have their worktrees and began to work."""
+    script = Script()
+    configs = default_worlds(MODEL, OTHER)[:worlds]
+    issue = e.Issue("issue-270", "Quoted fields with commas are split in two", "…", 270)
+    script.add(
+        e.RunStarted(
+            run_id="r1",
+            issue=issue,
+            repo="/home/mika/ledger",
+            base_ref="main",
+            base_commit="4f2a91c7d0",
+            target="miyabi/issue-270",
+            task="main",
+            worlds=configs,
+            merge=e.MergePolicy.ASK,
+            recorded=recorded,
+            cost_limit_usd=None if recorded else 2.0,
+        )
+    )
+    for config in configs:
+        branch = f"world-{config.id}-issue-270-main"
+        script.add(
+            e.WorldPreparing(world=config.id),
+            e.WorktreeCreated(world=config.id, path=f"/w/{config.id}", branch=branch),
+            after=0.2,
+        )
+    script.add(e.PhaseChanged(phase=e.Phase.RACING))
+    for config in configs:
+        script.add(e.WorldStarted(world=config.id, system="", messages=()))
+    script.add(
+        e.BaseMeasured(
+            seconds=2.1, tests_passed=41, tests_known=42, lint_findings=3, security_findings=0
+        )
+    )
+    return script
+
+
+def step(
+    script: Script,
+    world: WorldId,
+    number: int,
+    *,
+    thought: str = "",
+    text: str = "",
+    usage: Usage | None = None,
+    cost: float | None = 0.0042,
+) -> None:
+    """One model turn."""
+    model = OTHER if world is E else MODEL
+    sent = Sampling(model, effort="medium") if world is E else Sampling(model, 0.3)
+    script.add(e.StepStarted(world=world, step=number, sampling=sent), after=0.3)
+    if thought:
+        script.add(e.Output(world=world, channel=e.Channel.REASONING, text=thought), after=0.5)
+    if text:
+        script.add(e.Output(world=world, channel=e.Channel.TEXT, text=text), after=0.5)
+    script.add(
+        e.TurnFinished(
+            world=world,
+            step=number,
+            message=AssistantMessage(),
+            usage=usage or Usage(3_100 * number, 240),
+            cost_usd=cost,
+            stop_reason="tool_use",
+            seconds=2.4,
+        ),
+        after=0.4,
+    )
+
+
+def call(
+    script: Script,
+    world: WorldId,
+    number: int,
+    name: str,
+    summary: str,
+    *,
+    out: str = "",
+    err: str = "",
+    code: int | None = 0,
+    text: str = "",
+    done: bool = True,
+) -> None:
+    """One tool call."""
+    key = f"{world}{number}{name}{summary}"
+    script.add(e.ToolStarted(world=world, step=number, call_id=key, name=name, summary=summary))
+    if out:
+        script.add(e.Output(world=world, channel=e.Channel.STDOUT, text=out, call_id=key))
+    if err:
+        script.add(e.Output(world=world, channel=e.Channel.STDERR, text=err, call_id=key))
+    if done:
+        script.add(
+            e.ToolFinished(
+                world=world,
+                step=number,
+                call_id=key,
+                name=name,
+                text=text,
+                is_error=bool(code),
+                seconds=0.4,
+                exit_code=code if name == "bash" else None,
+            ),
+            after=0.4,
+        )
+
+
+GREEN = (
+    "..........................................                        [100%]\n42 passed in 0.31s\n"
+)
+RED = (
+    "...................F......................                        [100%]\n"
+    "FAILED tests/test_parse.py::test_quoted - AssertionError: ['\"a', 'b\"'] != ['a, b']\n"
+    "1 failed, 41 passed in 0.33s\n"
+)
+
+
+def racing() -> Script:
+    """Mid-way: all at work, one waits for its provider, one has been quiet."""
+    script = opened()
+    step(
+        script,
+        A,
+        1,
+        thought="The row is split at every comma. The csv module already knows quoting.",
+        text="I will look at the parser and run the tests first.",
+    )
+    call(script, A, 1, "read", "ledger/parse.py")
+    call(script, A, 1, "bash", "python -m pytest -q", out=RED, code=1)
+    step(script, A, 2, text="`split_row` ignores quotes. I use `csv.reader` for one line.")
+    call(script, A, 2, "edit", "ledger/parse.py")
+    script.add(e.StepFinished(world=A, step=2, lines_added=4, lines_deleted=2, files_changed=1))
+    call(script, A, 2, "bash", "python -m pytest -q", out=GREEN, done=False)
+
+    step(
+        script,
+        B,
+        1,
+        thought="日本語の列も壊れている: 東京, 大阪. Also an emoji 🎌 row.",
+        text="Look first.",
+    )
+    call(
+        script, B, 1, "bash", "ls -la && cat ledger/parse.py", out="\x1b[32mledger\x1b[0m  tests\n"
+    )
+    script.add(e.Output(world=B, channel=e.Channel.CALL, text='{"path": "ledger/parse.py", "old'))
+
+    step(script, C, 1, text="A state machine would be clearer than a regular expression here.")
+    call(script, C, 1, "bash", "rg -n split_row", err="rg: command not found\n", code=127)
+    script.add(e.WorldWaiting(world=C, reason="rate limit of anthropic, 12 s"))
+
+    step(script, D, 1, text="Reproduce the defect with a test before touching the code.")
+    call(script, D, 1, "write", "tests/test_quoted.py")
+    script.add(e.StepFinished(world=D, step=1, lines_added=18, lines_deleted=0, files_changed=1))
+
+    step(script, E, 1, usage=Usage(2_950, 310, estimated=True), cost=None)
+    call(
+        script,
+        E,
+        1,
+        "edit",
+        "ledger/parse.py",
+        code=1,
+        text="old text not found in ledger/parse.py",
+    )
+    gauges = (
+        e.Gauge(A, 97.0, 184_000_000, 3),
+        e.Gauge(B, 3.0, 61_000_000, 1),
+        e.Gauge(D, 142.0, 1_240_000_000, 6),
+    )
+    script.add(e.Gauges(worlds=gauges), after=42)
+    for world in (A, B, C, E):
+        script.add(e.Output(world=world, channel=e.Channel.NOTE, text=""))
+    return script
+
+
+def mixed() -> Script:
+    """Evaluating, paused, killed, failed, and one still at work."""
+    script = racing()
+    script.add(
+        e.AttemptFinished(
+            world=A,
+            ending=e.Ending.FINISHED,
+            summary="Rows are read by the csv module; a test covers quoted commas.",
+            commit="9b0e4d1",
+            lines_added=12,
+            lines_deleted=3,
+            files_changed=2,
+        ),
+        e.EvaluationStarted(world=A),
+        e.EvaluationProgress(world=A, doing="tests: pytest -q with JUnit XML"),
+        e.WorldPaused(world=B),
+        e.WorldWaiting(world=C, reason=""),
+        e.WorldKilled(world=C, reason="ended by you"),
+        e.WorldFailed(
+            world=E,
+            title="The provider refused the request",
+            cause="401 invalid x-api-key",
+            next_step="set OPENAI_API_KEY",
+        ),
+        after=3,
+    )
+    script.add(e.Output(world=D, channel=e.Channel.TEXT, text="The test fails as expected."))
+    return script
+
+
+def scored(script: Script, world: WorldId, evidence: Evidence, *reasons: str) -> None:
+    """A world gets its score."""
+    script.add(e.EvaluationStarted(world=world))
+    script.add(
+        e.WorldScored(
+            world=world,
+            score=score(evidence),
+            evidence=evidence,
+            ineligible=reasons,
+            commit="9b0e4d1aa",
+            seconds=3.2,
+        ),
+        after=1.5,
+    )
+
+
+GOOD = Evidence(
+    tests_passed=43,
+    tests_known=43,
+    lines_added=12,
+    lines_deleted=3,
+    files_changed=2,
+    tests_added=True,
+)
+UNTIDY = Evidence(
+    tests_passed=44,
+    tests_known=44,
+    lint=(
+        Finding("ledger/parse.py", 47, "E501", "line too long"),
+        Finding("ledger/parse.py", 51, "F841", "local variable `row` is never used"),
+    ),
+    lines_added=148,
+    lines_deleted=66,
+    files_changed=4,
+    tests_added=True,
+)
+UNSAFE = Evidence(
+    tests_passed=42,
+    tests_known=42,
+    security=(Finding("ledger/parse.py", 44, "B307", "use of eval", Severity.HIGH),),
+    lines_added=9,
+    lines_deleted=2,
+    files_changed=1,
+)
+BROKEN = Evidence(build_failures=("SyntaxError in ledger/parse.py:48",), tests_known=42)
+
+
+def choosing() -> Script:
+    """All but one are scored; nobody is chosen yet, Delta works on."""
+    script = racing()
+    scored(script, A, GOOD)
+    scored(script, B, UNTIDY)
+    scored(script, C, UNSAFE, "a new High security finding: ledger/parse.py:44 B307 use of eval")
+    scored(script, E, BROKEN, "it does not build")
+    return script
+
+
+def waiting_for_merge() -> Script:
+    """A winner is chosen and waits for the person's word."""
+    script = choosing()
+    script.add(e.WorldKilled(world=D, reason="ended by you"))
+    script.add(
+        e.PhaseChanged(phase=e.Phase.CHOOSING),
+        e.WinnerSelected(
+            world=A,
+            by_person=False,
+            override=False,
+            reason="highest eligible score: 100 against 95",
+            commit="9b0e4d1aa",
+        ),
+        e.MergeReady(world=A, branch="miyabi/issue-270"),
+        after=0.5,
+    )
+    return script
+
+
+def merged() -> Script:
+    """The race is over and the winner merged."""
+    script = waiting_for_merge()
+    script.add(
+        e.PhaseChanged(phase=e.Phase.MERGING),
+        e.Merged(world=A, branch="miyabi/issue-270", commit="c0ffee1234"),
+        e.RunFinished(status=e.RunStatus.MERGED),
+        after=1,
+    )
+    return script
+
+
+def no_winner() -> Script:
+    """The race is over and nobody may win."""
+    script = opened()
+    for world in (A, B, C, D):
+        scored(script, world, UNSAFE, "a new High security finding: use of eval")
+    scored(script, E, BROKEN, "it does not build")
+    reason = "no world is eligible; everything is kept"
+    script.add(
+        e.NoWinner(reason=reason), e.RunFinished(status=e.RunStatus.NO_WINNER, reason=reason)
+    )
+    return script
+
+
+def stillborn() -> Script:
+    """A run that failed before it had worlds."""
+    reason = "the repository has no commit: make one, then run miyabi again"
+    return Script().add(e.RunFinished(status=e.RunStatus.FAILED, reason=reason))
+
+
+class FakeSubscription:
+    """A subscription that a test fills."""
+
+    def __init__(self, records: Iterable[e.Record]) -> None:
+        self.waiting = list(records)
+
+    def drain(self) -> list[e.Record]:
+        """All that waits."""
+        drained, self.waiting = self.waiting, []
+        return drained
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Whether something waits."""
+        return bool(self.waiting)
+
+    @property
+    def closed(self) -> bool:
+        """Never: tests decide when they are done."""
+        return False
+
+
+class FakeControl:
+    """Writes down what it is asked, and does nothing."""
+
+    def __init__(self, script: Script, diff: str = DIFF) -> None:
+        self.script = script
+        self.asked: list[str] = []
+        self.subscription = FakeSubscription(script.records)
+        self._diff = diff
+
+    def more(self, *events: e.AnyEvent) -> None:
+        """Let something happen."""
+        before = len(self.script.records)
+        self.script.add(*events)
+        self.subscription.waiting += self.script.records[before:]
+
+    def start(self) -> None:
+        """Begin."""
+        self.asked.append("start")
+
+    def subscribe(self) -> FakeSubscription:
+        """The one subscription."""
+        return self.subscription
+
+    def pause(self, world: WorldId) -> None:
+        """Pause."""
+        self.asked.append(f"pause {world}")
+
+    def proceed(self, world: WorldId) -> None:
+        """Go on."""
+        self.asked.append(f"proceed {world}")
+
+    def kill(self, world: WorldId) -> None:
+        """Kill."""
+        self.asked.append(f"kill {world}")
+
+    def pick(self, world: WorldId) -> None:
+        """Pick."""
+        self.asked.append(f"pick {world}")
+
+    def merge(self) -> None:
+        """Merge."""
+        self.asked.append("merge")
+
+    def stop(self) -> None:
+        """Stop."""
+        self.asked.append("stop")
+
+    def diff(self, world: WorldId) -> str:
+        """The sample diff."""
+        self.asked.append(f"diff {world}")
+        return self._diff

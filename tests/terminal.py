@@ -1,0 +1,109 @@
+"""A real terminal for tests: a pty with a program in it, and a screen that can be read."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import sys
+import time
+from fcntl import ioctl
+from termios import TIOCSWINSZ
+from typing import TYPE_CHECKING, Self
+
+import pyte
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+# Makes the pty the program's controlling terminal, so that closing it hangs up, then becomes it.
+TAKE_TERMINAL = (
+    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+    "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+)
+
+
+class Terminal:
+    """A Python program, `python ARGS`, in a terminal of `columns` × `rows`."""
+
+    def __init__(
+        self, *args: str, cwd: Path, columns: int = 120, rows: int = 40, **env: str
+    ) -> None:
+        self.screen = pyte.Screen(columns, rows)
+        self._stream = pyte.ByteStream(self.screen)
+        self._master, slave = pty.openpty()
+        ioctl(slave, TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", TAKE_TERMINAL, *args],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            cwd=cwd,
+            start_new_session=True,
+            env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **env},
+        )
+        os.close(slave)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.hang_up()
+
+    @property
+    def text(self) -> str:
+        """The screen as it is now."""
+        return "\n".join(self.screen.display)
+
+    def until(self, seen: str | Callable[[str], bool], timeout: float = 40) -> str:
+        """Read until the screen shows what is wanted; the screen then."""
+        wanted = (lambda text: seen in text) if isinstance(seen, str) else seen
+        end = time.monotonic() + timeout
+        while not wanted(self.text):
+            left = end - time.monotonic()
+            assert left > 0, f"never saw {seen!r}:\n{self.text}"
+            if not self._read(left):
+                assert wanted(self.text), f"ended without {seen!r}:\n{self.text}"
+        return self.text
+
+    def _read(self, timeout: float) -> bool:
+        """Take in what there is; False at the end."""
+        if not select.select([self._master], [], [], timeout)[0]:
+            return True
+        try:
+            data = os.read(self._master, 65536)
+        except OSError:
+            return False
+        self._stream.feed(data)
+        return bool(data)
+
+    def press(self, *keys: str) -> None:
+        """Type keys."""
+        for key in keys:
+            os.write(self._master, key.encode())
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Change the terminal's size, as a window manager does."""
+        self.screen.resize(rows, columns)
+        ioctl(self._master, TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.process.send_signal(signal.SIGWINCH)
+
+    def end(self, timeout: float = 40) -> int:
+        """Read until the program has ended; its exit code."""
+        limit = time.monotonic() + timeout
+        while self._read(1.0):
+            assert time.monotonic() < limit, f"does not end:\n{self.text}"
+        return self.process.wait(timeout)
+
+    def hang_up(self) -> None:
+        """Close the terminal, as a dropped line does."""
+        if self._master >= 0:
+            os.close(self._master)
+            self._master = -1

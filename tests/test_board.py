@@ -1,0 +1,99 @@
+"""The board in its sizes and states, as pictures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from textual.geometry import Region, Size
+
+from miyabi_tui.app import MiyabiApp
+from miyabi_tui.widgets.board import places
+from tests import board_states as states
+from tests import snapshot_support  # noqa: F401
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SIZES = [(80, 24), (120, 40), (200, 50)]
+STATES: dict[str, Callable[[], states.Script]] = {
+    "racing": states.racing,
+    "mixed": states.mixed,
+    "choosing": states.choosing,
+    "merged": states.merged,
+}
+
+
+def board(script: states.Script, theme: str = "") -> MiyabiApp:
+    """The app over a fixed run at a fixed time."""
+    app = MiyabiApp(states.FakeControl(script), clock=lambda: script.now + 1)
+    if theme:
+        app.theme = theme
+    return app
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("state", STATES)
+def test_board(snap_compare: Callable[..., bool], state: str, size: tuple[int, int]) -> None:
+    assert snap_compare(board(STATES[state]()), terminal_size=size)
+
+
+def test_before_the_race(snap_compare: Callable[..., bool]) -> None:
+    assert snap_compare(board(states.Script()))
+
+
+def test_a_race_that_could_not_begin(snap_compare: Callable[..., bool]) -> None:
+    assert snap_compare(board(states.stillborn()))
+
+
+def test_waiting_for_the_merge(snap_compare: Callable[..., bool]) -> None:
+    assert snap_compare(board(states.waiting_for_merge()), terminal_size=(120, 40))
+
+
+def test_no_winner(snap_compare: Callable[..., bool]) -> None:
+    assert snap_compare(board(states.no_winner()))
+
+
+def test_light(snap_compare: Callable[..., bool]) -> None:
+    assert snap_compare(board(states.choosing(), "miyabi-light"), terminal_size=(200, 50))
+
+
+def test_no_colour(snap_compare: Callable[..., bool], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert snap_compare(board(states.mixed()), terminal_size=(120, 40))
+
+
+def test_two_worlds(snap_compare: Callable[..., bool]) -> None:
+    assert snap_compare(board(states.opened(recorded=False, worlds=2)), terminal_size=(120, 30))
+
+
+def test_zoomed(snap_compare: Callable[..., bool]) -> None:
+    assert snap_compare(board(states.racing()), press=["2", "z"], terminal_size=(120, 40))
+
+
+def test_another_pane_open(snap_compare: Callable[..., bool]) -> None:
+    assert snap_compare(board(states.choosing()), press=["3"])
+
+
+def test_small(snap_compare: Callable[..., bool]) -> None:
+    assert snap_compare(board(states.mixed()), terminal_size=(40, 20))
+
+
+@pytest.mark.parametrize("count", range(1, 6))
+@pytest.mark.parametrize("zoomed", [False, True])
+def test_places_fill_the_board_without_overlap(count: int, zoomed: bool) -> None:
+    for width in (1, 20, 40, 80, 99, 100, 120, 149, 150, 151, 203, 400):
+        for height in (1, 4, 5, 8, 12, 16, 21, 24, 37, 50):
+            for opened in range(count):
+                found = places(Size(width, height), count, opened, zoomed)
+                shown = [region for region in found if region is not None]
+                assert len(found) == count
+                assert found[opened] is not None
+                assert sum(region.area for region in shown) == width * height
+                assert Region.from_union(shown) == Region(0, 0, width, height)
+
+
+def test_three_and_two() -> None:
+    found = places(Size(120, 37), 5, 0)
+    rows = [region.y for region in found if region is not None]
+    assert rows == [0, 0, 0, 19, 19]

@@ -1,0 +1,298 @@
+"""What keys do: every command, every question, every refusal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from textual.events import Key
+
+from miyabi_tui.app import MiyabiApp
+from miyabi_tui.engine import events as e
+from miyabi_tui.engine.state import fold
+from miyabi_tui.engine.worlds import WorldId
+from miyabi_tui.screens.commands import COMMANDS, hints
+from miyabi_tui.screens.diff import DiffScreen
+from miyabi_tui.screens.pick import against, consequences
+from miyabi_tui.widgets.diff_view import DiffView
+from tests import board_states as states
+from tests import snapshot_support  # noqa: F401
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from textual.pilot import Pilot
+
+BIG = "".join(f"diff --git a/f{n} b/f{n}\n@@ -1 +1 @@\n" + "+x\n" * 998 for n in range(100))
+
+
+class Table:
+    """An app under a pilot, with its fake engine."""
+
+    def __init__(self, script: states.Script, diff: str = states.DIFF) -> None:
+        self.control = states.FakeControl(script, diff)
+        self.app = MiyabiApp(self.control, clock=lambda: script.now + 1)
+        self.toasts: list[str] = []
+        self.app.race.notify = self._toast  # type: ignore[method-assign]
+
+    def _toast(self, message: str, **_: Any) -> None:
+        self.toasts.append(message)
+
+    async def play(self, *keys: str) -> list[str]:
+        """Press the keys; what the engine was asked, without the start."""
+        async with self.app.run_test(size=(120, 40)) as pilot:
+            await pilot.pause()
+            await press(pilot, *keys)
+            assert self.control.asked[0] == "start"
+            return self.control.asked[1:]
+
+
+async def press(pilot: Pilot[int], *keys: str) -> None:
+    """Press, and let workers and messages come to rest."""
+    for key in keys:
+        if pilot.app.is_running:
+            await pilot.press(key)
+            await pilot.app.workers.wait_for_complete()
+            await pilot.pause()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("state", "keys", "asked"),
+    [
+        (states.racing, ["p"], ["pause Alpha"]),
+        (states.racing, ["4", "p"], ["pause Delta"]),
+        (states.racing, ["tab", "tab", "p"], ["pause Gamma"]),
+        (states.racing, ["right", "left", "left", "p"], ["pause Epsilon"]),
+        (states.mixed, ["2", "p"], ["proceed Beta"]),
+        (states.racing, ["2", "k", "n"], []),
+        (states.racing, ["2", "k", "enter"], []),
+        (states.racing, ["2", "k", "escape"], []),
+        (states.racing, ["2", "k", "y"], ["kill Beta"]),
+        (states.racing, ["2", "k", "left", "enter"], ["kill Beta"]),
+        (states.choosing, ["3", "w", "n"], ["diff Gamma"]),
+        (states.choosing, ["3", "w", "down", "y"], ["diff Gamma", "pick Gamma"]),
+        (states.racing, ["5", "w", "y"], ["diff Epsilon", "pick Epsilon"]),
+        (states.waiting_for_merge, ["m"], ["merge"]),
+        (states.racing, ["2", "d", "escape", "d", "q"], ["diff Beta", "diff Beta"]),
+        (states.racing, ["d", "r"], ["diff Alpha", "diff Alpha"]),
+        (states.racing, ["question_mark", "escape", "p"], ["pause Alpha"]),
+        (states.racing, ["z", "p", "z", "escape"], ["pause Alpha"]),
+        (states.racing, ["q", "n"], []),
+        (states.racing, ["q", "y"], ["stop"]),
+        (states.racing, ["ctrl+c"], []),
+        (states.racing, ["ctrl+c", "y"], ["stop"]),
+        (states.racing, ["ctrl+c", "ctrl+c"], ["stop"]),
+        (states.racing, ["k", "ctrl+c", "ctrl+c"], ["stop"]),
+        (states.racing, ["ctrl+q", "y"], ["stop"]),
+        (states.merged, ["q"], ["stop"]),
+        (states.Script, ["q"], ["stop"]),
+    ],
+)
+async def test_keys(state: Callable[[], states.Script], keys: list[str], asked: list[str]) -> None:
+    table = Table(state())
+    assert await table.play(*keys) == asked
+    assert not table.toasts
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("state", "keys", "why"),
+    [
+        (states.mixed, ["3", "p"], "Gamma has ended (killed)"),
+        (states.mixed, ["3", "k"], "Gamma has ended already"),
+        (states.racing, ["m"], "There is no winner yet"),
+        (states.waiting_for_merge, ["w"], "Alpha is the winner already"),
+        (states.merged, ["m"], "Alpha is merged into miyabi/issue-270 already"),
+        (states.merged, ["2", "w"], "No winner can be picked any more"),
+        (states.merged, ["p"], "Nothing to pause"),
+        (states.no_winner, ["m"], "There is no safe winner"),
+        (states.Script, ["p"], "The worlds are not there yet"),
+        (states.Script, ["3"], "The worlds are not there yet"),
+        (lambda: states.opened(worlds=2), ["4"], "There is no world 4"),
+    ],
+)
+async def test_refusals_say_why(
+    state: Callable[[], states.Script], keys: list[str], why: str
+) -> None:
+    table = Table(state())
+    assert await table.play(*keys) == []
+    assert len(table.toasts) == 1
+    assert table.toasts[0].startswith(why)
+
+
+@pytest.mark.anyio
+async def test_leaving_ends_the_app() -> None:
+    table = Table(states.racing())
+    await table.play("q", "y")
+    assert not table.app.is_running
+    assert table.app.state.run_id == "r1"
+
+
+@pytest.mark.anyio
+async def test_the_app_stays_open_after_the_end_and_folds_what_came_late() -> None:
+    table = Table(states.waiting_for_merge())
+    async with table.app.run_test(size=(80, 24)) as pilot:
+        merged = e.Merged(world=WorldId.ALPHA, branch="miyabi/issue-270", commit="c0ffee1")
+        table.control.more(merged, e.RunFinished(status=e.RunStatus.MERGED))
+        await pilot.pause(0.2)
+        assert table.app.is_running
+        assert table.app.state.finished
+        await pilot.press("q")
+    table.control.more(e.Notice(level=e.Level.INFO, text="late"))
+    assert table.app.settle().notices[-1].text == "late"
+
+
+@pytest.mark.anyio
+async def test_a_click_focuses_and_a_click_in_the_footer_is_its_key() -> None:
+    table = Table(states.racing())
+    async with table.app.run_test(size=(200, 50)) as pilot:
+        await pilot.pause()
+        await pilot.click("#pane-gamma")
+        await pilot.pause()
+        assert table.app.race.board.focused_world is WorldId.GAMMA
+        await pilot.click("#keyline", offset=(13, 0))
+        await pilot.pause()
+        assert table.control.asked == ["start", "pause Gamma"]
+
+
+@pytest.mark.anyio
+async def test_a_key_right_after_turning_is_meant_for_the_new_world() -> None:
+    table = Table(states.racing())
+    async with table.app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        for key in ("2", "p", "5", "p", "tab", "p", "3", "4", "p"):
+            table.app.post_message(Key(key, None))
+        await pilot.pause(0.2)
+        paused = ["pause Beta", "pause Epsilon", "pause Alpha", "pause Delta"]
+        assert table.control.asked == ["start", *paused]
+        assert table.app.race.board.focused_world is WorldId.DELTA
+        assert table.app.focused is table.app.race.board.pane(WorldId.DELTA)
+
+
+@pytest.mark.anyio
+async def test_the_palette_has_every_command() -> None:
+    table = Table(states.racing())
+    async with table.app.run_test() as pilot:
+        titles = [one.title for one in table.app.get_system_commands(table.app.race)]
+        assert len(titles) == len(COMMANDS) + 1
+        await pilot.press("ctrl+p", *"pause", "enter")
+        await pilot.pause(0.3)
+        await pilot.press("enter")
+        await pilot.pause(0.2)
+        assert table.control.asked == ["start", "pause Alpha"]
+
+
+@pytest.mark.anyio
+async def test_a_big_diff_and_an_empty_one_and_none() -> None:
+    async def opened(diff: str) -> AsyncIterator[tuple[Pilot[int], DiffView]]:
+        table = Table(states.racing(), diff)
+        async with table.app.run_test(size=(80, 24)) as pilot:
+            await pilot.pause()
+            await press(pilot, "d")
+            assert isinstance(table.app.screen, DiffScreen)
+            yield pilot, table.app.screen.query_one(DiffView)
+
+    async for pilot, view in opened(BIG):
+        assert view.virtual_size.height == 100_000
+        await press(pilot, "end")
+        assert view.scroll_offset.y == 100_000 - view.size.height
+        await press(pilot, "home", "right_square_bracket")
+        assert view.scroll_offset.y == 1_000
+    async for _, view in opened(""):
+        assert "nothing changed yet" in view.render_line(0).text
+
+
+@pytest.mark.anyio
+async def test_a_diff_that_fails_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = Table(states.racing())
+
+    def fail(world: WorldId) -> str:
+        raise OSError("git is not there")
+
+    monkeypatch.setattr(table.control, "diff", fail)
+    async with table.app.run_test() as pilot:
+        await pilot.pause()
+        await press(pilot, "d")
+        assert "git is not there" in table.app.screen.query_one(DiffView).render_line(0).text
+
+
+@pytest.mark.anyio
+async def test_every_size_and_theme_is_painted() -> None:
+    table = Table(states.mixed())
+    async with table.app.run_test(size=(120, 40)) as pilot:
+        for theme in ("miyabi-light", "nord", "ansi-dark", "miyabi-dark"):
+            table.app.theme = theme
+            for width, height in ((1, 1), (10, 5), (40, 8), (80, 24), (130, 20), (300, 80)):
+                await pilot.resize_terminal(width, height)
+                await pilot.pause()
+                assert table.app.export_screenshot()
+
+
+def test_consequences() -> None:
+    run = fold(states.choosing().records)
+    said = " ".join(consequences(run, run.world(WorldId.GAMMA)))
+    assert "may not win" in said
+    assert "recorded as an override" in said
+    assert "Delta ends now" in said
+    assert against(run, run.world(WorldId.ALPHA)) == ""
+    assert "no score (at work)" in against(run, run.world(WorldId.DELTA))
+
+
+def test_the_footer_offers_only_what_would_do_something() -> None:
+    def offered(script: states.Script, world: WorldId) -> list[str]:
+        run = fold(script.records)
+        return [hint.action for hint in hints(run, run.world(world), False)]
+
+    assert "merge" not in offered(states.racing(), WorldId.ALPHA)
+    assert offered(states.waiting_for_merge(), WorldId.ALPHA)[0] == "merge"
+    assert "kill" not in offered(states.merged(), WorldId.BETA)
+    assert hints(fold([]), None, False)[-1].action == "leave"
+
+
+def shot(script: states.Script) -> MiyabiApp:
+    """The app at a fixed time."""
+    return MiyabiApp(states.FakeControl(script), clock=lambda: script.now + 1)
+
+
+async def settled(pilot: Pilot[int]) -> None:
+    """Workers and messages at rest."""
+    await pilot.app.workers.wait_for_complete()
+    await pilot.pause()
+
+
+SHOTS: dict[str, tuple[Callable[[], states.Script], list[str], tuple[int, int]]] = {
+    "pick": (states.choosing, ["3", "w"], (120, 40)),
+    "pick-small": (states.choosing, ["2", "w"], (80, 24)),
+    "diff": (states.choosing, ["2", "d"], (80, 24)),
+    "help": (states.racing, ["question_mark"], (80, 24)),
+    "help-wide": (states.racing, ["question_mark"], (200, 50)),
+    "kill": (states.racing, ["4", "k"], (80, 24)),
+    "quit": (states.racing, ["q"], (80, 24)),
+    "refusal": (states.merged, ["p"], (80, 24)),
+}
+
+
+@pytest.mark.parametrize("name", SHOTS)
+def test_screen(snap_compare: Callable[..., bool], name: str) -> None:
+    state, keys, size = SHOTS[name]
+
+    async def ready(pilot: Pilot[int]) -> None:
+        await press(pilot, *keys)
+        await settled(pilot)
+
+    assert snap_compare(shot(state()), run_before=ready, terminal_size=size)
+
+
+@pytest.mark.anyio
+async def test_a_question_that_time_has_answered_is_not_carried_out() -> None:
+    table = Table(states.racing())
+    async with table.app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        await press(pilot, "2", "k")
+        failed = e.WorldFailed(world=WorldId.BETA, title="The provider refused")
+        table.control.more(failed)
+        await pilot.pause(0.2)
+        await press(pilot, "y")
+        assert table.control.asked == ["start"]
+        assert table.toasts == ["Beta has ended already (failed)."]

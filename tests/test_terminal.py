@@ -1,0 +1,101 @@
+"""The demo and a run in a real terminal: started, keys pressed, the screen read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from miyabi_tui.engine.worlds import WorldId
+from tests import racing
+from tests.terminal import Terminal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WORLDS = ("Alpha", "Beta", "Gamma", "Delta", "Epsilon")
+CTRL_C = "\x03"
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(80, 24), (200, 50)])
+def test_the_demo_from_start_to_merge(tmp_path: Path, columns: int, rows: int) -> None:
+    with Terminal(
+        *("-m", "miyabi_tui", "demo", "--speed", "max"), cwd=tmp_path, columns=columns, rows=rows
+    ) as terminal:
+        first = terminal.until(lambda text: all(name in text for name in WORLDS))
+        assert "recorded" in first
+        terminal.until("merged into miyabi/issue-270")
+        terminal.press("1", "d")
+        terminal.until("+++ b/tally/entries.py")
+        terminal.press("d")
+        terminal.until("may not win")
+        terminal.press("?")
+        terminal.until("Freeze the world at once")
+        terminal.press("?")
+        terminal.until(lambda text: "Freeze the world" not in text)
+        terminal.press("q")
+        assert terminal.end() == 0
+        assert "Alpha is merged into miyabi/issue-270" in terminal.text
+        assert "nothing was billed" in terminal.text
+
+
+def run_args(recording: Path) -> tuple[str, ...]:
+    return (
+        *("-m", "miyabi_tui", "run", "add() subtracts", "--issue-number", "7", "--speed", "max"),
+        *("--worlds", "alpha,beta", "--model", f"replay/{recording}"),
+    )
+
+
+def test_pause_kill_and_pick_by_keys(tmp_path: Path) -> None:
+    repo = racing.make_project(tmp_path / "project")
+    recording = racing.record(
+        tmp_path / "turns", {WorldId.ALPHA: racing.SLEEPS, WorldId.BETA: racing.SLEEPS}
+    )
+    with Terminal(*run_args(recording), cwd=repo) as terminal:
+        terminal.until(lambda text: text.count("sleeping") >= 2)
+        terminal.press("1", "p")
+        terminal.until("paused")
+        terminal.press("p")
+        terminal.until(lambda text: "paused" not in text.splitlines()[2])
+        terminal.press("k")
+        terminal.until("Kill Alpha")
+        terminal.press("y")
+        terminal.until("killed")
+        terminal.press("2", "w")
+        terminal.until("Beta")
+        terminal.press("y")
+        terminal.until("merge Beta")
+        terminal.press("m")
+        terminal.until("merged into miyabi/issue-7")
+        terminal.press("q")
+        assert terminal.end() == 0
+    assert racing.git(repo, "show", "miyabi/issue-7:calc/ops.py") == racing.RIGHT.strip()
+
+
+def test_ctrl_c_twice_leaves_at_once_and_nothing_behind(tmp_path: Path) -> None:
+    repo = racing.make_project(tmp_path / "project")
+    recording = racing.record(tmp_path / "turns", {WorldId.ALPHA: racing.SLEEPS})
+    with Terminal(*run_args(recording), "--worlds", "alpha", cwd=repo) as terminal:
+        terminal.until("sleeping")
+        terminal.press(CTRL_C)
+        terminal.until("Leave the race?")
+        terminal.press(CTRL_C)
+        assert terminal.end() == 3
+        assert "interrupted" in terminal.text
+    assert_no_process_in(repo)
+
+
+def test_a_closed_terminal_ends_the_run_and_all_it_started(tmp_path: Path) -> None:
+    repo = racing.make_project(tmp_path / "project")
+    recording = racing.record(tmp_path / "turns", {WorldId.ALPHA: racing.SLEEPS})
+    with Terminal(*run_args(recording), "--worlds", "alpha", cwd=repo) as terminal:
+        terminal.until("sleeping")
+        terminal.hang_up()
+        terminal.process.wait(40)
+    assert_no_process_in(repo)
+
+
+def assert_no_process_in(repo: Path) -> None:
+    left = [one for one in psutil.process_iter(["cwd"]) if str(repo) in str(one.info["cwd"])]
+    assert left == []
