@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 ROWS, COLUMNS = 50, 200
+NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
 
 
 def run_seconds(argv: Sequence[str], env: Mapping[str, str] | None = None) -> float:
@@ -49,7 +50,9 @@ def first_frame_seconds(argv: Sequence[str], marker: bytes, env: Mapping[str, st
     started = time.perf_counter()
     pid, terminal = pty.fork()
     if pid == 0:
-        os.execvpe(argv[0], list(argv), {**os.environ, "TERM": "xterm-256color", **env})
+        # Installed packages have their bytecode; ours must be as warm, so it may be written.
+        base = {key: value for key, value in os.environ.items() if key != NO_BYTECODE}
+        os.execvpe(argv[0], list(argv), {**base, "TERM": "xterm-256color", **env})
     try:
         ioctl(terminal, TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
         seen = b""

@@ -9,14 +9,12 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import anyio
 import msgspec
 
 from miyabi_tui import cli, headless, paths
 from miyabi_tui.engine import events as e
-from miyabi_tui.engine.engine import Engine, slug
+from miyabi_tui.engine.engine import Engine
 from miyabi_tui.engine.errors import UsageError
-from miyabi_tui.engine.request import RunRequest
 
 if TYPE_CHECKING:
     import argparse
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
 
     from miyabi_tui.config import Settings
     from miyabi_tui.engine.repo.git import Git
+    from miyabi_tui.engine.request import RunRequest
     from miyabi_tui.engine.state import RunState
 
 EXIT_CODES = {
@@ -80,6 +79,7 @@ def _request(args: argparse.Namespace, interactive: bool) -> tuple[RunRequest, G
     from miyabi_tui import config
     from miyabi_tui.engine.models import registry
     from miyabi_tui.engine.repo import git as repository
+    from miyabi_tui.engine.request import RunRequest
 
     issue = _issue(args)
     git = repository.open_repository(Path(args.repo))
@@ -140,6 +140,8 @@ def _issue(args: argparse.Namespace) -> e.Issue:
     first, _, rest = text.strip().partition("\n")
     title = first.lstrip("# ").strip() or first
     number = args.issue_number
+    from miyabi_tui.engine.naming import slug
+
     key = f"issue-{number}" if number is not None else f"issue-{slug(title)}"
     return e.Issue(key, title[:200], rest.strip() or title, number)
 
@@ -161,7 +163,7 @@ def _race(
             app = MiyabiApp(engine)
             _on_signals(lambda: app.exit(), signal.SIGTERM, signal.SIGHUP)
             app.run()
-            seen = app.state
+            seen = app.settle()
         else:
             _on_signals(functools.partial(_stop, engine), *ENDING_SIGNALS)
             seen = headless.run(engine, as_json=args.json)
@@ -195,6 +197,8 @@ def _on_signals(end: Callable[[], None], *signals: signal.Signals) -> None:
 
 def runs(args: argparse.Namespace) -> int:
     """`miyabi runs`: the newest first."""
+    import anyio
+
     from miyabi_tui import history
 
     print(history.listing(anyio.run(history.runs, paths.journal_path()), as_json=args.json))
@@ -203,6 +207,8 @@ def runs(args: argparse.Namespace) -> int:
 
 def show(args: argparse.Namespace) -> int:
     """`miyabi show RUN`: the fold of its journal."""
+    import anyio
+
     from miyabi_tui import history
 
     state = anyio.run(history.state, paths.journal_path(), args.run)
@@ -212,6 +218,8 @@ def show(args: argparse.Namespace) -> int:
 
 def merge(args: argparse.Namespace) -> int:
     """`miyabi merge RUN`: merge the winner that a finished run selected."""
+    import anyio
+
     from miyabi_tui import history
 
     print(anyio.run(history.merge, paths.journal_path(), args.run, args.target))

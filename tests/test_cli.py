@@ -32,7 +32,7 @@ WRONG = {
     "not a repository": (["run", "x", "--repo", "{plain}"], "is not in a git repository"),
     "no commit": (["run", "x", "--repo", "{empty}"], "has no commit yet"),
     "bare": (["run", "x", "--repo", "{bare}"], "is a bare repository"),
-    "no such folder": (["run", "x", "--repo", "{plain}/no"], "is not in a git repository"),
+    "no such folder": (["run", "x", "--repo", "{plain}/no"], "is not a folder"),
     "unknown provider": (["run", "x", "--model", "foo/bar"], "unknown provider 'foo'"),
     "unknown world": (["run", "x", *REPLAY, "--worlds", "alpha,zeta"], "there is no world 'zeta'"),
     "missing key": (["run", "x"], "ANTHROPIC_API_KEY is not set"),

@@ -5,19 +5,24 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+import anyio
 import psutil
 import pytest
 
+from miyabi_tui import history
 from miyabi_tui.engine import events as e
+from miyabi_tui.engine.engine import Engine
+from miyabi_tui.engine.errors import StoreError
 from miyabi_tui.engine.models.registry import Kind, Provider
+from miyabi_tui.engine.repo.git import open_repository
 from miyabi_tui.engine.state import RunState, WorldStatus
+from miyabi_tui.engine.store.journal import Journal
 from miyabi_tui.engine.worlds import WorldId
 from tests import racing
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
-
-    from miyabi_tui.engine.engine import Engine
 
 ALPHA, BETA, GAMMA, DELTA, EPSILON = WorldId
 
@@ -334,3 +339,34 @@ def test_a_journal_that_cannot_be_opened_fails_the_run(repo: Path, tmp_path: Pat
 
     assert state.status is e.RunStatus.FAILED
     assert "cannot open the journal" in state.reason
+
+
+def test_a_journal_that_fails_midway_ends_the_run_and_all_it_started(
+    repo: Path, journal: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording = racing.record(tmp_path / "turns", {ALPHA: racing.SLEEPS})
+    genuine = Journal.append
+
+    async def full(self: Journal, run_id: str, records: Sequence[e.Record]) -> None:
+        if any(isinstance(one.event, e.Output) and "sleeping" in one.event.text for one in records):
+            raise StoreError("cannot write the journal", "disk full", "make room")
+        await genuine(self, run_id, records)
+
+    monkeypatch.setattr(Journal, "append", full)
+
+    state, _ = racing.race(racing.request_for(repo, recording), journal)
+
+    assert state.status is e.RunStatus.FAILED
+    assert "disk full" in state.reason
+    assert not _sleepers(state)
+
+
+def test_a_run_stopped_at_once_is_in_the_journal(repo: Path, journal: Path, tmp_path: Path) -> None:
+    recording = racing.record(tmp_path / "turns", {ALPHA: racing.SLEEPS})
+    request = racing.request_for(repo, recording)
+
+    with Engine(lambda: (request, open_repository(repo)), journal) as engine:
+        engine.start()
+    rows = anyio.run(history.runs, journal)
+
+    assert [(row.run_id, row.status) for row in rows] == [(engine.run_id, "interrupted")]

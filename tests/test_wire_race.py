@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from miyabi_tui.engine.worlds import WorldId
 from tests import racing
 from tests.wire_server import Fault, Say, WireRequest, WireServer
 
@@ -100,7 +101,7 @@ def test_five_worlds_race_over_a_real_socket(provider: str, tmp_path: Path) -> N
 
 def test_text_to_a_pipe_is_readable_and_nobody_eligible_is_exit_1(tmp_path: Path) -> None:
     repo = racing.make_project(tmp_path / "project")
-    recording = racing.record(tmp_path / "turns", {racing.WorldId.ALPHA: racing.NOTHING})
+    recording = racing.record(tmp_path / "turns", {WorldId.ALPHA: racing.NOTHING})
 
     done = miyabi(
         *("run", "add() subtracts", "--worlds", "alpha", "--model", f"replay/{recording}"),
@@ -121,7 +122,7 @@ def test_text_to_a_pipe_is_readable_and_nobody_eligible_is_exit_1(tmp_path: Path
 
 def test_a_selected_winner_is_merged_later_by_command(tmp_path: Path) -> None:
     repo = racing.make_project(tmp_path / "project")
-    recording = racing.record(tmp_path / "turns", {racing.WorldId.BETA: racing.FIX})
+    recording = racing.record(tmp_path / "turns", {WorldId.BETA: racing.FIX})
     state = tmp_path / "state"
 
     first = miyabi(

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 
 from miyabi_tui.engine.errors import GitError, UsageError
 from miyabi_tui.engine.events import Issue, MergePolicy
-from miyabi_tui.engine.models.registry import Kind, Provider
-from miyabi_tui.engine.request import RunRequest
 from miyabi_tui.engine.worlds import default_worlds
 
 if TYPE_CHECKING:
     from miyabi_tui.engine.repo.git import Git
+    from miyabi_tui.engine.request import RunRequest
 
 HERE = Path(__file__).parent
 ISSUE_NUMBER = 270
@@ -72,8 +71,12 @@ def assignment(
         UsageError: the folder cannot be used.
         GitError: git failed.
     """
-    make_repository(folder)
+    # Imported here, in the engine's thread: the screen has painted by then.
+    from miyabi_tui.engine.models.registry import Kind, Provider
     from miyabi_tui.engine.repo.git import open_repository, resolve_commit
+    from miyabi_tui.engine.request import RunRequest
+
+    make_repository(folder)
 
     git = open_repository(folder)
     request = RunRequest(

@@ -1,31 +1,31 @@
-"""The engine: a loop and thread of its own, entered as a context manager around any front end."""
+"""The engine: a loop and thread of its own, entered as a context manager around any front end.
+
+Its imports wait for `start`, so that a screen has painted before they are paid for.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import re
-import secrets
-import tempfile
+import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import anyio
-from anyio.from_thread import start_blocking_portal
-
 from miyabi_tui.engine import events as e
-from miyabi_tui.engine.bus import BufferedSubscription, Bus
 from miyabi_tui.engine.errors import MiyabiError
 from miyabi_tui.engine.state import RunState
+from miyabi_tui.engine.subscription import BufferedSubscription
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from concurrent.futures import Future
+    from pathlib import Path
     from types import TracebackType
 
+    import anyio
     from anyio.from_thread import BlockingPortal
 
+    from miyabi_tui.engine.bus import Bus
     from miyabi_tui.engine.race import Race
     from miyabi_tui.engine.repo.git import Git
     from miyabi_tui.engine.request import RunRequest
@@ -42,7 +42,7 @@ class Engine:
     """
 
     def __init__(self, assignment: Callable[[], tuple[RunRequest, Git]], journal: Path) -> None:
-        self.run_id = secrets.token_hex(4)
+        self.run_id = os.urandom(4).hex()
         self._assignment = assignment
         self._journal_path = journal
         self._bus: Bus | None = None
@@ -55,7 +55,6 @@ class Engine:
         self._stop_asked = False
 
     def __enter__(self) -> Engine:
-        self._portal = self._contexts.enter_context(start_blocking_portal("asyncio"))
         return self
 
     def __exit__(
@@ -83,8 +82,10 @@ class Engine:
 
     def start(self) -> None:
         """See `Control.start`."""
-        assert self._portal is not None, "enter the engine first"
         if self._main is None:
+            from anyio.from_thread import start_blocking_portal
+
+            self._portal = self._contexts.enter_context(start_blocking_portal("asyncio"))
             self._main = self._portal.start_task_soon(self._run)
 
     def subscribe(self) -> BufferedSubscription:
@@ -167,6 +168,7 @@ class Engine:
     async def _run(self) -> None:
         """The whole run. It ends with `RunFinished` for every subscriber, whatever happens."""
         try:
+            from miyabi_tui.engine.bus import Bus
             from miyabi_tui.engine.store.journal import open_journal
 
             async with open_journal(self._journal_path) as journal:
@@ -181,6 +183,8 @@ class Engine:
                 subscription.end()
 
     async def _with_bus(self, bus: Bus) -> None:
+        import anyio
+
         async with anyio.create_task_group() as group:
             group.start_soon(bus.run)
             try:
@@ -204,31 +208,35 @@ class Engine:
             bus.close()
 
     async def _race_on(self, bus: Bus) -> None:
+        import anyio
+
+        from miyabi_tui.engine.naming import slug
         from miyabi_tui.engine.setting import prepare
 
-        request, git = await anyio.to_thread.run_sync(self._assignment)
-        task = f"{slug(request.issue.title)}-{self.run_id[:4]}"
-        await bus.emit(
-            e.RunStarted(
-                run_id=self.run_id,
-                issue=request.issue,
-                repo=str(git.work_tree),
-                base_ref=request.base_ref,
-                base_commit=request.base_commit,
-                target=request.target or f"miyabi/{request.issue.key}",
-                task=task,
-                worlds=request.worlds,
-                merge=request.merge,
-                recorded=request.recorded,
-                cost_limit_usd=request.limits.cost_usd * len(request.worlds),
-            )
-        )
+        with anyio.CancelScope(shield=True):  # so that even a run stopped at once is in the journal
+            request, git = await anyio.to_thread.run_sync(self._assignment)
+            task = f"{slug(request.issue.title)}-{self.run_id[:4]}"
+            await bus.emit(self._started(request, git, task))
         for text in request.notices:
             bus.post(e.Notice(level=e.Level.INFO, text=text))
-        with tempfile.TemporaryDirectory(prefix="miyabi-") as scratch:
-            async with prepare(request, git, bus, task, Path(scratch)) as race:
-                self._race = race
-                await race.run()
+        async with prepare(request, git, bus, task) as race:
+            self._race = race
+            await race.run()
+
+    def _started(self, request: RunRequest, git: Git, task: str) -> e.RunStarted:
+        return e.RunStarted(
+            run_id=self.run_id,
+            issue=request.issue,
+            repo=str(git.work_tree),
+            base_ref=request.base_ref,
+            base_commit=request.base_commit,
+            target=request.target or f"miyabi/{request.issue.key}",
+            task=task,
+            worlds=request.worlds,
+            merge=request.merge,
+            recorded=request.recorded,
+            cost_limit_usd=request.limits.cost_usd * len(request.worlds),
+        )
 
     def _tell_failure(self, error: BaseException) -> None:
         """The journal cannot take it any more: tell whoever listens all the same."""
@@ -246,14 +254,3 @@ def _first(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
-
-
-def slug(title: str, most: int = 32) -> str:
-    """A few words of the title, for folders and branches; `task` where it has no ASCII words."""
-    words = re.findall(r"[a-z0-9]+", title.lower())
-    name = ""
-    for word in words:
-        if len(name) + len(word) + 1 > most:
-            break
-        name = f"{name}-{word}".strip("-")
-    return name or "task"

@@ -215,11 +215,12 @@ class ToolFinished(Event, frozen=True, kw_only=True):
 
 
 class Corrected(Event, frozen=True, kw_only=True):
-    """The harness told the model that its answer was malformed."""
+    """The harness told the model that its answer, or one call of it, was malformed."""
 
     world: WorldId
     step: int
     text: str
+    call_id: str = ""
 
 
 class StepFinished(Event, frozen=True, kw_only=True):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import tempfile
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
@@ -22,20 +24,18 @@ from miyabi_tui.engine.sandbox.process import ProcessSandbox
 from miyabi_tui.engine.scoring.toolchain import find_toolchain
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-    from pathlib import Path
+    from collections.abc import AsyncGenerator, Mapping
 
     from miyabi_tui.engine.bus import Bus
     from miyabi_tui.engine.models.base import Model
     from miyabi_tui.engine.repo.git import Git
     from miyabi_tui.engine.request import RunRequest
+    from miyabi_tui.engine.scoring.toolchain import Toolchain
     from miyabi_tui.engine.worlds import WorldId
 
 
 @asynccontextmanager
-async def prepare(
-    request: RunRequest, git: Git, bus: Bus, task: str, scratch: Path
-) -> AsyncGenerator[Race, None]:
+async def prepare(request: RunRequest, git: Git, bus: Bus, task: str) -> AsyncGenerator[Race, None]:
     """A race, ready to run, with its gauges being read; everything is closed afterwards.
 
     Raises:
@@ -45,57 +45,76 @@ async def prepare(
     specs = {
         world.model: registry.check(world.model, request.providers) for world in request.worlds
     }
+    with tempfile.TemporaryDirectory(prefix="miyabi-") as scratch:
+        async with _models(specs, request.speed) as models:
+            for spec in specs.values():
+                await _warn_of_unknown_price(spec, bus)
+            toolchain = await _toolchain(request, git, bus)
+            boxes = await anyio.to_thread.run_sync(_sandboxes, request, toolchain)
+            reviewer = ReviewAgent(toolchain, bus, Path(scratch), request.test_seconds)
+            author = await anyio.to_thread.run_sync(identity, git)
+            lanes = [
+                Lane(
+                    world,
+                    request,
+                    bus,
+                    models[world.model],
+                    functools.partial(_price, specs[world.model]),
+                    boxes[world.id],
+                    reviewer,
+                    author,
+                )
+                for world in request.worlds
+            ]
+            manager = FiveWorldsManager(git, request.base_commit, request.issue.key, task)
+            async with anyio.create_task_group() as group:
+                group.start_soon(sample, {lane.world.id: lane.sandbox for lane in lanes}, bus)
+                yield Race(request, git, bus, manager, lanes, reviewer, boxes[None], author)
+                group.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def _models(
+    specs: Mapping[str, registry.ModelSpec], speed: float
+) -> AsyncGenerator[dict[str, Model], None]:
+    """One model for each name, shared by the worlds that race it."""
     models: dict[str, Model] = {}
-    for name, spec in specs.items():
-        models[name] = await anyio.to_thread.run_sync(
-            functools.partial(registry.create, spec, speed=request.speed)
-        )
+    try:
+        for name, spec in specs.items():
+            create = functools.partial(registry.create, spec, speed=speed)
+            models[name] = await anyio.to_thread.run_sync(create)
+        yield models
+    finally:
+        with anyio.CancelScope(shield=True):
+            for model in models.values():
+                await model.aclose()
+
+
+async def _toolchain(request: RunRequest, git: Git, bus: Bus) -> Toolchain:
     files = (await git("ls-files", "-z")).split("\0")
     toolchain = await anyio.to_thread.run_sync(
         find_toolchain, git.work_tree, files, request.commands
     )
     if toolchain.remark:
         bus.post(e.Notice(level=e.Level.WARNING, text=toolchain.remark))
-    for spec in specs.values():
-        await _warn_of_unknown_price(spec, bus)
-    author = await anyio.to_thread.run_sync(identity, git)
-    ports = await anyio.to_thread.run_sync(free_ports, len(request.worlds) + 1)
+    return toolchain
 
-    def sandbox(world: WorldId | None, index: int) -> ProcessSandbox:
-        return ProcessSandbox(
+
+def _sandboxes(request: RunRequest, toolchain: Toolchain) -> dict[WorldId | None, ProcessSandbox]:
+    """A sandbox for each world, and one (None) for the base, each with ports of its own."""
+    worlds: list[WorldId | None] = [*(world.id for world in request.worlds), None]
+    ports = iter(free_ports(len(worlds)))
+    return {
+        world: ProcessSandbox(
             world_environment(
                 world,
                 path_first=toolchain.path_first,
                 extra=request.env,
-                ports=ports[index] if index < len(ports) else range(0),
+                ports=next(ports, range(0)),
             )
         )
-
-    manager = FiveWorldsManager(git, request.base_commit, request.issue.key, task)
-    reviewer = ReviewAgent(toolchain, bus, scratch, request.test_seconds)
-    lanes = [
-        Lane(
-            world,
-            request,
-            bus,
-            models[world.model],
-            functools.partial(_price, specs[world.model]),
-            sandbox(world.id, index),
-            reviewer,
-            author,
-        )
-        for index, world in enumerate(request.worlds)
-    ]
-    race = Race(request, git, bus, manager, lanes, reviewer, sandbox(None, len(lanes)), author)
-    try:
-        async with anyio.create_task_group() as group:
-            group.start_soon(sample, {lane.world.id: lane.sandbox for lane in lanes}, bus)
-            yield race
-            group.cancel_scope.cancel()
-    finally:
-        with anyio.CancelScope(shield=True):
-            for model in models.values():
-                await model.aclose()
+        for world in worlds
+    }
 
 
 def _price(spec: registry.ModelSpec, name: str, usage: Usage) -> float | None:
