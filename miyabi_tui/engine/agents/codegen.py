@@ -200,13 +200,16 @@ class CodeGenAgent:
             if finished is not None:
                 replies.append(ToolMessage(call.id, "Not run: it came after finish.", True))
                 continue
+            if call.name != "finish" and self._gate.worked >= self._limits.seconds:
+                replies.append(ToolMessage(call.id, "Not run: the time limit was reached.", True))
+                continue
             try:
                 parsed = tools.parse(call)
             except tools.Malformed as error:
                 malformed = True
                 replies.append(ToolMessage(call.id, str(error), True))
                 await self._publisher.emit(
-                    e.Corrected(world=self._world.id, step=step, text=str(error))
+                    e.Corrected(world=self._world.id, step=step, text=str(error), call_id=call.id)
                 )
                 continue
             result = await self._call(step, call, parsed)

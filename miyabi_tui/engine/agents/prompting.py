@@ -25,7 +25,8 @@ def system_prompt(world: WorldConfig, worktree: Path, folder: Path | None = None
     Raises:
         UsageError: a prompt file cannot be read.
     """
-    common = _read("common", folder).format(world=world.id.value, worktree=worktree)
+    common = _read("common", folder)  # a person's own text may hold other braces
+    common = common.replace("{world}", world.id.value).replace("{worktree}", str(worktree))
     parts = [common, _read(world.prompt.value, folder), world.instructions]
     return "\n".join(part.strip() + "\n" for part in parts if part.strip())
 

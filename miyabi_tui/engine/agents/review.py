@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from miyabi_tui.engine import events as e
-from miyabi_tui.engine.repo.git import Diffstat
+from miyabi_tui.engine.repo.git import Diffstat, printable
 from miyabi_tui.engine.scoring.compare import evidence, ineligible
 from miyabi_tui.engine.scoring.junit import Outcome
 from miyabi_tui.engine.scoring.measure import Measurer
@@ -48,13 +48,14 @@ class ReviewAgent:
 
         started = anyio.current_time()
         async with self._lane:
+            not_set_up = await self._set_up(worktree, sandbox)
             files = await _tracked(worktree)
             measurer = self._measurer("base", worktree, sandbox)
             base = await measurer.measure(files, files, quiet)
         self._base = base
         self._measured.set()
         ran = base.tests.outcomes.values()
-        remark = "; ".join(filter(None, (*base.build_failures[:1], base.tests.remark)))
+        remark = "; ".join(filter(None, (not_set_up, *base.build_failures[:1], base.tests.remark)))
         await self._publisher.emit(
             e.BaseMeasured(
                 seconds=anyio.current_time() - started,
@@ -65,6 +66,16 @@ class ReviewAgent:
                 remark=remark,
             )
         )
+
+    async def _set_up(self, worktree: Worktree, sandbox: Sandbox) -> str:
+        """Prepare the base's worktree as the worlds' are; what went wrong, if it did."""
+        command = self._toolchain.commands.setup
+        if not command:
+            return ""
+        result = await sandbox.exec(
+            ("bash", "-c", command), cwd=worktree.path, time_limit=self._time_limit
+        )
+        return "" if result.ok else f"the setup command failed with exit code {result.exit_code}"
 
     async def review(
         self, world: WorldId, worktree: Worktree, sandbox: Sandbox, commit: str
@@ -116,5 +127,4 @@ async def _tracked(worktree: Worktree) -> list[str]:
 
 def _printable(change: Diffstat) -> Diffstat:
     """File names that are not UTF-8 cannot go into the journal as they are."""
-    names = (name.encode("utf-8", "replace").decode() for name in change.files)
-    return Diffstat(change.added, change.deleted, tuple(names))
+    return Diffstat(change.added, change.deleted, tuple(map(printable, change.files)))

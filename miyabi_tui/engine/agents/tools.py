@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 OUTPUT_LIMIT = 10_000
 READ_LINES = 2_000
+LINE_LIMIT = 2_000
+READ_BYTES_MOST = 50_000_000
 BASH_SECONDS, BASH_MOST_SECONDS = 120, 1_800
 
 
@@ -103,8 +105,11 @@ def parse(call: ToolCall) -> Call:
     try:
         return msgspec.json.decode(call.arguments or "{}", type=kind)
     except msgspec.ValidationError as error:
-        raise Malformed(f"The arguments of {call.name} are wrong: {error}.") from error
-    except msgspec.DecodeError as error:
+        takes = ", ".join(kind.__struct_fields__)
+        raise Malformed(
+            f"The arguments of {call.name} are wrong: {error}. It takes: {takes}."
+        ) from error
+    except (ValueError, RecursionError) as error:  # also what is no Unicode text
         raise Malformed(
             f"The arguments of {call.name} are not valid JSON ({error}). Send the call again."
         ) from error
@@ -164,41 +169,61 @@ class Toolbox:
             end = f"[exit code {result.exit_code}]"
         return ToolResult(f"{output}\n{end}" if output else end, not result.ok, result.exit_code)
 
-    def _guarded(self, action: Any, call: Call) -> ToolResult:
+    def _guarded(self, action: Any, call: Read | Edit | Write) -> ToolResult:
         try:
             return ToolResult(action(call))
-        except (OSError, ValueError) as error:
-            cause = error.strerror or str(error) if isinstance(error, OSError) else str(error)
-            return ToolResult(f"Error: {cause}", is_error=True)
+        except OSError as error:
+            return ToolResult(f"Error: {call.path}: {error.strerror or error}", is_error=True)
+        except ValueError as error:
+            return ToolResult(f"Error: {error}", is_error=True)
 
     def _inside(self, name: str) -> Path:
         """The real path of `name`.
 
         Raises:
-            ValueError: it is outside of the worktree, or git's own.
+            ValueError: it is outside of the worktree, git's own, or no file.
         """
         path = Path(os.path.realpath(self._root / name))
         if not path.is_relative_to(self._root):
             raise ValueError(f"{name} is outside of the working directory")
         if ".git" in path.relative_to(self._root).parts:
             raise ValueError(f"{name} belongs to git")
+        if path.is_dir():
+            raise ValueError(f"{name or '.'} is a folder; list it with bash: ls")
+        if path.exists() and not path.is_file():  # a pipe would be waited for for ever
+            raise ValueError(f"{name} is not a regular file")
         return path
 
     def _read(self, call: Read) -> str:
-        text = self._inside(call.path).read_text(encoding="utf-8", errors="replace")
-        lines = text.splitlines()
+        path = self._inside(call.path)
+        if (size := path.stat().st_size) > READ_BYTES_MOST:
+            raise ValueError(f"{call.path} has {size:,} bytes; read parts of it with bash: sed -n")
+        data = path.read_bytes()
+        if b"\0" in data:
+            raise ValueError(f"{call.path} is a binary file of {size:,} bytes")
+        # Only at line feeds, as git, grep and compilers count; the last line needs none.
+        lines = data.decode("utf-8", "replace").removesuffix("\n").split("\n") if data else []
         first = max(1, call.offset)
         chosen = lines[first - 1 : first - 1 + max(1, call.limit)]
         if not chosen:
-            return f"[{call.path} has {len(lines)} lines]"
-        body = "\n".join(f"{number:>5}  {line}" for number, line in enumerate(chosen, first))
+            return f"[{call.path} has {_count(len(lines), 'line')}]"
+        body = "\n".join(f"{number:>5}  {_cut(line)}" for number, line in enumerate(chosen, first))
         left = len(lines) - (first - 1 + len(chosen))
-        return head_tail(f"{body}\n[{left} more lines]" if left > 0 else body, 4 * OUTPUT_LIMIT)
+        return head_tail(
+            f"{body}\n[{_count(left, 'more line')}]" if left > 0 else body, 4 * OUTPUT_LIMIT
+        )
 
     def _edit(self, call: Edit) -> str:
         path = self._inside(call.path)
         text = _text(path)
-        count = text.count(call.old) if call.old else 0
+        if not call.old:
+            raise ValueError("`old` is empty; to make or replace a whole file, call write")
+        if call.old == call.new:
+            raise ValueError("`old` and `new` are the same: nothing would change")
+        old, new = call.old, call.new
+        if old not in text and _only_crlf(text):  # shown without them, so asked for without them
+            old, new = _as_crlf(old), _as_crlf(new)
+        count = text.count(old)
         if count == 0:
             raise ValueError(
                 f"the text to replace is not in {call.path}; read the file and copy it exactly"
@@ -208,15 +233,39 @@ class Toolbox:
                 f"the text to replace occurs {count} times in {call.path}; "
                 "give more of its surroundings, or set replace_all"
             )
-        _save(path, text.replace(call.old, call.new))
-        return f"Replaced {count} time{'s' if count > 1 else ''} in {call.path}."
+        if _only_crlf(text):
+            new = _as_crlf(new)
+        path.write_bytes(text.replace(old, new).encode())
+        return f"Replaced {_count(count, 'time')} in {call.path}."
 
     def _write(self, call: Write) -> str:
-        path = self._inside(call.path)
+        path, content = self._inside(call.path), call.content
         path.parent.mkdir(parents=True, exist_ok=True)
         existed = path.exists()
-        _save(path, call.content)
+        if existed and _only_crlf(path.read_bytes().decode("utf-8", "replace")):
+            content = _as_crlf(content)
+        path.write_bytes(content.encode())
         return f"{'Replaced' if existed else 'Created'} {call.path}."
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _cut(line: str) -> str:
+    line = line.removesuffix("\r")
+    surplus = len(line) - LINE_LIMIT
+    return f"{line[:LINE_LIMIT]} […{surplus} more characters]" if surplus > 0 else line
+
+
+def _only_crlf(text: str) -> bool:
+    """Whether every line of the file ends as on Windows."""
+    ends = text.count("\n")
+    return 0 < ends == text.count("\r\n")
+
+
+def _as_crlf(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\n", "\r\n")
 
 
 def _text(path: Path) -> str:
@@ -229,7 +278,3 @@ def _text(path: Path) -> str:
         return path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path.name} is not UTF-8 text; use bash to change it") from error
-
-
-def _save(path: Path, text: str) -> None:
-    path.write_bytes(text.encode())

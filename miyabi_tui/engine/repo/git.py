@@ -18,18 +18,20 @@ from miyabi_tui.engine.errors import GitError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from types import ModuleType
 
-GUARDS = (
-    "-c",
+SWITCHED_OFF = (
     "core.fsmonitor=false",
-    "-c",
     "core.hooksPath=/dev/null",
-    "-c",
     "core.quotePath=false",
-    "-c",
+    "core.safecrlf=false",  # true refuses to add what autocrlf would change
+    "submodule.recurse=false",  # true makes a reset fail where submodules are not there
     "gc.auto=0",
-    "-c",
     "commit.gpgSign=false",
+)
+GUARDS = (
+    "--no-optional-locks",  # looking at the user's checkout does not write its index
+    *(word for setting in SWITCHED_OFF for word in ("-c", setting)),
 )
 # Set inside a git hook; they would redirect every call.
 HOOK_ENVIRONMENT = (
@@ -39,6 +41,7 @@ HOOK_ENVIRONMENT = (
     "GIT_OBJECT_DIRECTORY",
     "GIT_COMMON_DIR",
     "GIT_NAMESPACE",
+    "GIT_PREFIX",
 )
 
 
@@ -77,8 +80,7 @@ class Git:
         Raises:
             GitError: any other exit code; the cause is git's own words.
         """
-        import git  # 0.1 s: only when first used
-
+        git = _gitpython()
         command = [
             "git",
             *GUARDS,
@@ -94,7 +96,7 @@ class Git:
             env=dict(env or {}),
         )
         if code not in allowed:
-            raise GitError(f"git {args[0]} failed", (str(err) or str(out)).strip())
+            raise GitError(f"git {args[0]} failed", printable(str(err) or str(out)).strip())
         return int(code), str(out)
 
     async def __call__(self, *args: str, env: Mapping[str, str] | None = None) -> str:
@@ -108,7 +110,11 @@ class Git:
 
     async def diffstat(self, base: str, commit: str) -> Diffstat:
         """The size of the change from `base` to `commit`; a binary file counts no lines."""
-        listing = await self("diff", "--numstat", "--no-renames", "-z", base, commit)
+        return await anyio.to_thread.run_sync(self.measure, base, commit)
+
+    def measure(self, base: str, commit: str) -> Diffstat:
+        """`diffstat`, blocking. Plumbing, which no `diff.*` setting of the user changes."""
+        _, listing = self.run("diff-tree", "-r", "--numstat", "--no-renames", "-z", base, commit)
         added = deleted = 0
         files = []
         for entry in filter(None, listing.split("\0")):
@@ -120,31 +126,82 @@ class Git:
 
 
 def open_repository(path: Path) -> Git:
-    """The repository that holds `path`, with its main checkout as work tree.
+    """The repository that holds `path`, with its checkout as work tree.
+
+    Asked of git itself: it knows every format (sha256, reftable, a git dir elsewhere).
 
     Raises:
         UsageError: no git, no repository here, a bare one, or one without a commit.
     """
     for name in HOOK_ENVIRONMENT:
         os.environ.pop(name, None)
-    import git
+    if not path.is_dir():
+        raise UsageError(f"{path} is not a folder", "", "name the repository with --repo")
 
-    try:
-        repo = git.Repo(path, search_parent_directories=True)
-    except (git.InvalidGitRepositoryError, git.NoSuchPathError) as error:
-        raise UsageError(
-            f"{path} is not in a git repository", "", "go into one, or name it with --repo"
-        ) from error
-    with repo:
-        if repo.bare or repo.working_tree_dir is None:
-            raise UsageError(f"{path} is a bare repository", "", "use a clone with a checkout")
-        if not repo.head.is_valid():
-            raise UsageError(
-                f"{repo.working_tree_dir} has no commit yet",
-                "worlds start from one",
-                'make one: git add -A && git commit -m "first"',
+    def ask(question: str) -> str:
+        code, answer, complaint = (
+            _gitpython()
+            .Git(str(path))
+            .execute(
+                ["git", "rev-parse", question], with_extended_output=True, with_exceptions=False
             )
-        return Git(Path(repo.working_tree_dir), Path(repo.git_dir))
+        )
+        if code == 0:
+            return str(answer)
+        if "not a git repository" in str(complaint):
+            raise UsageError(
+                f"{path} is not in a git repository", "", "go into one, or name it with --repo"
+            )
+        raise UsageError(f"git cannot open {path}", printable(str(complaint)).strip())
+
+    if ask("--is-bare-repository") == "true":
+        raise UsageError(f"{path} is a bare repository", "", "use a clone with a checkout")
+    if ask("--is-inside-work-tree") != "true":
+        raise UsageError(f"{path} is inside a git dir", "", "go into the checkout")
+    git = Git(Path(ask("--show-toplevel")), Path(ask("--absolute-git-dir")))
+    if not commit_of(git, "HEAD"):
+        raise UsageError(
+            f"{git.work_tree} has no commit yet",
+            "worlds start from one",
+            'make one: git add -A && git commit -m "first"',
+        )
+    return git
+
+
+def _gitpython() -> ModuleType:
+    """GitPython, which takes 0.1 s to load: only when first used.
+
+    Raises:
+        UsageError: there is no git to run.
+    """
+    try:
+        import git
+    except ImportError as error:  # it looks for git when it is loaded
+        raise UsageError("git is not installed", "", "install git") from error
+    return git
+
+
+def printable(text: str) -> str:
+    """`text` for people and for the journal: bytes that are not UTF-8 become question marks."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def commit_of(git: Git, ref: str) -> str:
+    """The commit `ref` names, empty where there is none."""
+    code, commit = git.run(
+        *("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}"),
+        allowed=(0, 1, 128),
+    )
+    return "" if code else commit
+
+
+def git_dir_of(path: Path) -> Path:
+    """The git dir of the checkout at `path`, by its `.git`, which may be a file that names it."""
+    dot_git = path / ".git"
+    if dot_git.is_dir():
+        return dot_git
+    named = dot_git.read_text(encoding="utf-8", errors="surrogateescape")
+    return Path(os.path.realpath(path / named.removeprefix("gitdir:").strip("\n").lstrip(" ")))
 
 
 def resolve_commit(git: Git, ref: str) -> str:
@@ -153,15 +210,8 @@ def resolve_commit(git: Git, ref: str) -> str:
     Raises:
         UsageError: there is no such commit.
     """
-    code, commit = git.run(
-        "rev-parse",
-        "--verify",
-        "--quiet",
-        "--end-of-options",
-        f"{ref}^{{commit}}",
-        allowed=(0, 1, 128),
-    )
-    if code:
+    commit = commit_of(git, ref)
+    if not commit:
         raise UsageError(
             f"the base {ref!r} does not exist here", "", "see the names with: git branch --all"
         )
@@ -170,7 +220,10 @@ def resolve_commit(git: Git, ref: str) -> str:
 
 def uncommitted(git: Git) -> int:
     """How many files of the user's checkout have changes that no commit holds."""
-    _, listing = git.run("status", "--porcelain", "-z", "--ignore-submodules=all", "--no-renames")
+    _, listing = git.run(
+        *("status", "--porcelain", "-z", "--ignore-submodules=all", "--no-renames"),
+        "--untracked-files=normal",
+    )
     return listing.count("\0")
 
 

@@ -14,7 +14,7 @@ import anyio.to_thread
 import msgspec
 
 from miyabi_tui.engine.errors import GitError, MergeConflict
-from miyabi_tui.engine.repo.git import Git
+from miyabi_tui.engine.repo.git import Git, commit_of, git_dir_of, printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +28,13 @@ class MergeResult(msgspec.Struct, frozen=True):
 
 
 def free_branch(git: Git, wanted: str) -> str:
-    """`wanted`, or the first of `wanted-2`, `wanted-3`, … that does not exist."""
+    """`wanted`, or the first of `wanted-2`, `wanted-3`, … that does not exist.
+
+    Where a branch `miyabi` forbids `miyabi/…`, it is `miyabi-…` instead.
+    """
+    folders = wanted.split("/")[:-1]
+    if any(_tip(git, "/".join(folders[: n + 1])) for n in range(len(folders))):
+        wanted = wanted.replace("/", "-")
     name, number = wanted, 1
     while _tip(git, name):
         number += 1
@@ -48,7 +54,10 @@ def merge_winner(
     """
     tip = _tip(git, branch)
     onto = tip or base
-    tree = _merged_tree(git, onto, commit, branch)
+    # As one commit on the base, whatever the agent did to the history in between.
+    tree_of_it = f"{commit}^{{tree}}"
+    _, squashed = git.run("commit-tree", tree_of_it, "-p", base, "-m", message, env=identity)
+    tree = _merged_tree(git, onto, squashed, branch)
     _, merged = git.run("commit-tree", tree, "-p", onto, "-m", message, env=identity)
     checkout = _checked_out(git, branch) if tip else None
     if checkout is not None:
@@ -69,10 +78,7 @@ async def merge(
 
 def _tip(git: Git, branch: str) -> str:
     """The branch's commit, empty where there is no such branch."""
-    code, tip = git.run(
-        "rev-parse", "--verify", "--quiet", f"refs/heads/{branch}^{{commit}}", allowed=(0, 1, 128)
-    )
-    return tip if code == 0 else ""
+    return commit_of(git, f"refs/heads/{branch}")
 
 
 def _merged_tree(git: Git, onto: str, commit: str, branch: str) -> str:
@@ -82,32 +88,31 @@ def _merged_tree(git: Git, onto: str, commit: str, branch: str) -> str:
     )  # fmt: skip
     tree, *files = out.split("\0")
     if code:
-        raise MergeConflict(branch, tuple(sorted({name for name in files if name})))
+        raise MergeConflict(branch, tuple(sorted({printable(name) for name in files if name})))
     return tree
 
 
 def _checked_out(git: Git, branch: str) -> Git | None:
     """The worktree in which `branch` is checked out."""
+    ref = f"refs/heads/{branch}"
+    _, head = git.run("symbolic-ref", "--quiet", "HEAD", allowed=(0, 1))
+    if head == ref:
+        return git  # also where the git dir is elsewhere and the list names that instead
     _, listing = git.run("worktree", "list", "--porcelain", "-z")
     path = ""
     for field in listing.split("\0"):
         if field.startswith("worktree "):
             path = field.removeprefix("worktree ")
-        elif field == f"branch refs/heads/{branch}":
-            return _git_at(Path(path))
+        elif field == f"branch {ref}" and Path(path, ".git").exists():
+            return Git(Path(path), git_dir_of(Path(path)))
     return None
-
-
-def _git_at(path: Path) -> Git:
-    dot_git = path / ".git"
-    if dot_git.is_dir():
-        return Git(path, dot_git)
-    return Git(path, Path(dot_git.read_text().removeprefix("gitdir:").strip()))
 
 
 def _fast_forward(checkout: Git, commit: str, branch: str) -> None:
     try:
-        checkout.run("merge", "--ff-only", "--quiet", commit)
+        checkout.run(
+            *("merge", "--ff-only", "--no-autostash", "--no-verify-signatures", "--quiet", commit)
+        )
     except GitError as error:
         lines = error.cause.splitlines()
         files = tuple(line.strip() for line in lines if line.startswith("\t"))

@@ -6,6 +6,7 @@ files and then filled two at a time. `.miyabi/` ignores itself, so the user's st
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,12 +15,23 @@ import anyio
 import msgspec
 
 from miyabi_tui.engine.errors import GitError, WorktreeError
-from miyabi_tui.engine.repo.git import Diffstat, Git
+from miyabi_tui.engine.repo.contents import BASE_INDEX, commit, restore_dot_git
+from miyabi_tui.engine.repo.contents import diff as present_diff
+from miyabi_tui.engine.repo.contents import diffstat as _diffstat
+from miyabi_tui.engine.repo.git import Diffstat, Git, git_dir_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
     from miyabi_tui.engine.worlds import WorldId
+
+__all__ = [
+    "FiveWorldsManager",
+    "Worktree",
+    "commit_all",
+    "present_diff",
+    "present_diffstat",
+]
 
 FOLDER = ".miyabi"
 FILLED_AT_ONCE = 2
@@ -100,19 +112,24 @@ class FiveWorldsManager:
 
     async def _add(self, name: str, branch: str) -> Worktree:
         path = self.path(name)
-        where = ("-b", branch) if branch else ("--detach",)
+        where = ("--no-track", "-b", branch) if branch else ("--detach",)
+        registered = False
         try:
             async with self._lane:
                 await anyio.to_thread.run_sync(self._ignore_ourselves)
                 await self._git(
                     "worktree", "add", "--quiet", "--no-checkout", *where, str(path), self._base
                 )
-                git_dir = await anyio.to_thread.run_sync(_git_dir, path)
+                registered = True
+                git_dir = await anyio.to_thread.run_sync(git_dir_of, path)
             worktree = Worktree(path, git_dir, branch, self._base)
             async with self._fill:
                 await worktree.git("reset", "--hard", "--quiet")
+                await anyio.to_thread.run_sync(_remember_index, worktree)
                 await anyio.to_thread.run_sync(self._include, path)
         except (GitError, OSError) as error:
+            if registered:
+                await self._forget(path, branch)
             cause = error.cause if isinstance(error, GitError) else str(error)
             raise WorktreeError(
                 f"cannot make the worktree {path}",
@@ -120,6 +137,14 @@ class FiveWorldsManager:
                 "is the disk full, or does a branch of that name exist?",
             ) from error
         return worktree
+
+    async def _forget(self, path: Path, branch: str) -> None:
+        """Leave nothing of a worktree that could not be filled; nobody has worked in it."""
+        with contextlib.suppress(GitError):
+            async with self._lane:
+                await self._git("worktree", "remove", "--force", str(path))
+                if branch:
+                    await self._git("branch", "--quiet", "-D", branch)
 
     def _ignore_ourselves(self) -> None:
         folder = self._git.work_tree / FOLDER
@@ -146,18 +171,30 @@ class FiveWorldsManager:
                 continue
             target = path / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source / name, target, follow_symlinks=False)
+            if name.endswith("/"):  # a repository of its own, which git lists as one entry
+                shutil.copytree(source / name, target, symlinks=True, dirs_exist_ok=True)
+            else:
+                shutil.copy2(source / name, target, follow_symlinks=False)
 
     async def cleanup_all_worlds(self) -> None:
         """Remove the worktrees' folders; the branches and their commits stay.
 
         Raises:
-            WorktreeError: uncommitted work would be lost, or git refused.
+            WorktreeError: uncommitted work would be lost, or git refused; the others are removed.
         """
+        refused: WorktreeError | None = None
         for world, worktree in list(self.worktrees.items()):
-            await commit_all(worktree, f"{world.value}: kept before its worktree was removed")
-            await self.remove(worktree)
-            del self.worktrees[world]
+            try:
+                if worktree.path.exists():
+                    message = f"{world.value}: kept before its worktree was removed"
+                    await commit_all(worktree, message)
+                await self.remove(worktree)
+            except WorktreeError as error:
+                refused = refused or error
+            else:
+                del self.worktrees[world]
+        if refused is not None:
+            raise refused
 
     async def remove(self, worktree: Worktree) -> None:
         """Remove one worktree's folder.
@@ -167,14 +204,19 @@ class FiveWorldsManager:
         """
         try:
             async with self._lane:
-                await self._git("worktree", "remove", "--force", str(worktree.path))
-        except GitError as error:
-            raise WorktreeError(f"cannot remove {worktree.path}", error.cause) from error
+                await anyio.to_thread.run_sync(restore_dot_git, worktree)
+                # Twice forced: also when it was locked from inside.
+                await self._git("worktree", "remove", "--force", "--force", str(worktree.path))
+        except (GitError, OSError) as error:
+            cause = error.cause if isinstance(error, GitError) else str(error)
+            raise WorktreeError(f"cannot remove {worktree.path}", cause) from error
 
 
-def _git_dir(path: Path) -> Path:
-    """The git dir that git has just written into the new worktree's `.git` file."""
-    return Path((path / ".git").read_text().removeprefix("gitdir:").strip())
+def _remember_index(worktree: Worktree) -> None:
+    """Keep the base's own index: what is done to the worktree's later cannot hide a change."""
+    index = worktree.git_dir / "index"
+    if index.exists():  # it does not where the base has no files
+        shutil.copy2(index, worktree.git_dir / BASE_INDEX)
 
 
 async def commit_all(
@@ -185,66 +227,9 @@ async def commit_all(
     Raises:
         WorktreeError: a nested repository would be swallowed, or git refused.
     """
-    git = worktree.git
-    nested = await anyio.to_thread.run_sync(_nested_repository, worktree.path)
-    if nested:
-        raise WorktreeError(
-            "a repository inside the worktree",
-            f"{nested} has a .git of its own",
-            "remove that .git",
-        )
-    try:
-        await git("add", "--all")
-        if await git("status", "--porcelain", "--ignore-submodules=all"):
-            await git("commit", "--quiet", "--no-verify", "-m", message, env=identity)
-        return await git("rev-parse", "HEAD")
-    except GitError as error:
-        raise WorktreeError(f"cannot commit in {worktree.path}", error.cause) from error
-
-
-def _nested_repository(path: Path) -> Path | None:
-    skipped = {"node_modules", ".venv", "venv"}
-    folders = [path]
-    while folders:
-        folder = folders.pop()
-        for entry in folder.iterdir():
-            if entry.is_symlink() or not entry.is_dir() or entry.name in skipped:
-                continue
-            if (entry / ".git").exists():
-                return entry.relative_to(path)
-            if entry.name != ".git":
-                folders.append(entry)
-    return None
+    return await anyio.to_thread.run_sync(commit, worktree, message, identity)
 
 
 async def present_diffstat(worktree: Worktree) -> Diffstat:
     """The size of what the worktree holds now against its base, untracked files included."""
-    git, env = worktree.git, _own_index(worktree)
-    await anyio.to_thread.run_sync(_copy_index, worktree)
-    await git("add", "--all", env=env)
-    return await git.diffstat(worktree.base, await git("write-tree", env=env))
-
-
-def present_diff(worktree: Worktree) -> str:
-    """The unified diff of what the worktree holds now against its base. Blocks.
-
-    Raises:
-        GitError: the worktree cannot be read.
-    """
-    git, env = worktree.git, _own_index(worktree)
-    _copy_index(worktree)
-    git.run("add", "--all", env=env)
-    _, tree = git.run("write-tree", env=env)
-    _, text = git.run("diff", "--no-color", "--no-ext-diff", "--no-textconv", worktree.base, tree)
-    return text.encode("utf-8", "replace").decode()
-
-
-def _own_index(worktree: Worktree) -> dict[str, str]:
-    """An index apart, so that looking never changes the worktree's own."""
-    return {"GIT_INDEX_FILE": str(worktree.git_dir / "miyabi-index")}
-
-
-def _copy_index(worktree: Worktree) -> None:
-    index = worktree.git_dir / "index"
-    if index.exists():
-        shutil.copyfile(index, worktree.git_dir / "miyabi-index")
+    return await anyio.to_thread.run_sync(_diffstat, worktree)

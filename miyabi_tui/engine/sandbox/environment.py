@@ -6,6 +6,7 @@ import contextlib
 import fnmatch
 import os
 import random
+import re
 import socket
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,12 @@ ALLOWED = (
     "http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY"
 ).split()
 # Never let through, whatever a setting allows: names that hold secrets by custom.
-SECRET = ("*KEY", "*KEY_*", "*TOKEN*", "*SECRET*", "*PASSWORD*", "*PASSWD*", "*CREDENTIAL*")
+SECRET = (
+    "*KEY *KEYS *KEY_* *TOKEN* *SECRET* *PASSWORD* *PASSWD* *PASSPHRASE* *_PASS *CREDENTIAL* "
+    "*_AUTH *_AUTH_*"
+).split()
+# An index or a proxy with a password in its address; let through only where a setting names it.
+_PASSWORD = re.compile(r"://[^/\s@]*:[^/\s@]+@")
 
 FIXED = {
     "PAGER": "cat",
@@ -54,12 +60,12 @@ def world_environment(
     `world` None is the base commit's own measurement.
     """
     source = os.environ if base is None else base
-    patterns = (*ALLOWED, *extra)
+    asked_for = tuple(extra)
     env = {
         name: value
         for name, value in source.items()
-        if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
-        and not any(fnmatch.fnmatchcase(name.upper(), pattern) for pattern in SECRET)
+        if not _matches(name.upper(), SECRET)
+        and (_matches(name, asked_for) or (_matches(name, ALLOWED) and not _PASSWORD.search(value)))
     }
     env |= FIXED
     first = os.pathsep.join(str(path) for path in path_first)
@@ -70,6 +76,10 @@ def world_environment(
         env["MIYABI_PORT_FIRST"], env["MIYABI_PORT_LAST"] = str(ports[0]), str(ports[-1])
         env["PORT"] = str(ports[0])
     return env
+
+
+def _matches(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def free_ports(count: int, *, seed: int | None = None) -> list[range]:

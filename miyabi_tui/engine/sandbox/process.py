@@ -45,6 +45,7 @@ class ProcessSandbox:
         self._sessions: set[int] = set()
         self._deadlines: set[Deadline] = set()
         self._frozen = False
+        self._hand = anyio.Lock()  # freeze, thaw and stop take their time: one after another
 
     async def exec(
         self,
@@ -70,27 +71,29 @@ class ProcessSandbox:
                 env={**self._env, **(env or {})},
                 start_new_session=True,
             )
-        except OSError as error:
-            return ExecResult(127, f"cannot run {argv[0]}: {error.strerror or error}", 0.0)
+        except (OSError, ValueError) as error:  # ValueError: a NUL or no text in an argument
+            return ExecResult(127, f"cannot run {argv[0]}: {_cause(error, cwd)}", 0.0)
         self._sessions.add(process.pid)
         self._deadlines.add(deadline)
         if self._frozen:
             _signal_session(process.pid, signal.SIGSTOP)
         else:
             deadline.run()
+        timed_out = False
         try:
             with deadline.scope:
                 await self._drain(process, kept, on_output)
+            timed_out = deadline.passed and process.returncode is None
         finally:
             self._deadlines.discard(deadline)
             with anyio.CancelScope(shield=True):
                 await self._end(process)
             self._sessions.discard(process.pid)
         return ExecResult(
-            None if deadline.passed else process.returncode,
+            None if timed_out else process.returncode,
             kept.text(),
             time.monotonic() - started,
-            deadline.passed,
+            timed_out,
         )
 
     async def _drain(
@@ -99,18 +102,23 @@ class ProcessSandbox:
         """Read both pipes until the command itself has ended."""
         room = STREAMED_AT_MOST
 
-        async def read(stream: anyio.abc.ByteReceiveStream, channel: Channel) -> None:
+        def take(channel: Channel, text: str) -> None:
             nonlocal room
+            kept.add(text)
+            if on_output is not None and room > 0 and text:
+                on_output(channel, text[:room])
+                room -= len(text)
+                if room <= 0:
+                    on_output(Channel.NOTE, "… more output, not shown live …\n")
+
+        async def read(stream: anyio.abc.ByteReceiveStream, channel: Channel) -> None:
             decoder = codecs.getincrementaldecoder("utf-8")("replace")
-            with contextlib.suppress(anyio.EndOfStream, anyio.BrokenResourceError):
-                while True:
-                    text = decoder.decode(await stream.receive(CHUNK))
-                    kept.add(text)
-                    if on_output is not None and room > 0 and text:
-                        on_output(channel, text[:room])
-                        room -= len(text)
-                        if room <= 0:
-                            on_output(Channel.NOTE, "… more output, not shown live …\n")
+            try:
+                with contextlib.suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+                    while True:
+                        take(channel, decoder.decode(await stream.receive(CHUNK)))
+            finally:
+                take(channel, decoder.decode(b"", final=True))
 
         assert process.stdout is not None and process.stderr is not None
         async with anyio.create_task_group() as pipes:
@@ -118,7 +126,7 @@ class ProcessSandbox:
             pipes.start_soon(read, process.stderr, Channel.STDERR)
             await process.wait()
             # A child left in the background holds the pipes open: it ends with its command.
-            _signal_session(process.pid, signal.SIGKILL)
+            await _end_session(process.pid)
             pipes.cancel_scope.deadline = anyio.current_time() + GRACE_SECONDS
 
     async def _end(self, process: anyio.abc.Process) -> None:
@@ -128,23 +136,25 @@ class ProcessSandbox:
             _signal_session(process.pid, signal.SIGTERM)
             with anyio.move_on_after(GRACE_SECONDS):
                 await process.wait()
-        _signal_session(process.pid, signal.SIGKILL)
+        await _end_session(process.pid)
         await process.wait()
         await process.aclose()
 
     async def freeze(self) -> None:
         """See `Sandbox.freeze`."""
-        self._frozen = True
-        for deadline in self._deadlines:
-            deadline.suspend()
-        await self._signal_all(signal.SIGSTOP)
+        async with self._hand:
+            self._frozen = True
+            for deadline in self._deadlines:
+                deadline.suspend()
+            await self._signal_all(signal.SIGSTOP)
 
     async def thaw(self) -> None:
         """See `Sandbox.thaw`."""
-        self._frozen = False
-        await self._signal_all(signal.SIGCONT)
-        for deadline in self._deadlines:
-            deadline.run()
+        async with self._hand:
+            self._frozen = False
+            await self._signal_all(signal.SIGCONT)
+            for deadline in self._deadlines:
+                deadline.run()
 
     def usage(self) -> Reading:
         """See `Sandbox.usage`; counts the sessions only, which costs one system call a process."""
@@ -166,25 +176,51 @@ class ProcessSandbox:
 
     async def stop(self) -> None:
         """See `Sandbox.stop`."""
-        await self._signal_all(signal.SIGKILL)
+        async with self._hand:
+            await self._signal_all(signal.SIGKILL)
 
     async def _signal_all(self, signum: signal.Signals) -> None:
-        """Signal the known groups at once, then whatever else carries the mark."""
+        """Signal the known groups at once, then whatever else carries the mark.
+
+        Before the last one is stopped, another may have forked: it looks again until there is
+        nothing new. After SIGCONT that would never end, and need not.
+        """
         for leader in self._sessions:
             _signal_session(leader, signum)
-        for pid in await anyio.to_thread.run_sync(self._pids):
-            _signal(pid, signum)
+        signalled: set[int] = set()
+        while new := await anyio.to_thread.run_sync(self._pids) - signalled:
+            for pid in new:
+                _signal(pid, signum)
+            signalled |= new
+            if signum is signal.SIGCONT:
+                break
 
-    def _pids(self) -> list[int]:
+    def _pids(self) -> set[int]:
         """Every process of this sandbox, also those that began a session of their own."""
-        found = []
+        sessions, found = set(self._sessions), set()
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error, OSError):
-                if _session(process.pid) in self._sessions or (
+                if _session(process.pid) in sessions or (
                     process.uids().real == os.getuid() and process.environ().get(MARK) == self._mark
                 ):
-                    found.append(process.pid)
+                    found.add(process.pid)
         return found
+
+
+async def _end_session(leader: int) -> None:
+    """Kill a command's group, and the groups that it made: `timeout` and job control do."""
+    _signal_session(leader, signal.SIGKILL)
+    members = await anyio.to_thread.run_sync(
+        lambda: [pid for pid in psutil.pids() if _session(pid) == leader]
+    )
+    for pid in members:
+        _signal(pid, signal.SIGKILL)
+
+
+def _cause(error: OSError | ValueError, cwd: Path) -> str:
+    if isinstance(error, FileNotFoundError) and not cwd.is_dir():
+        return f"there is no folder {cwd}"
+    return (error.strerror if isinstance(error, OSError) else "") or str(error)
 
 
 def _session(pid: int) -> int:

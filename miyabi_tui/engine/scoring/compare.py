@@ -6,14 +6,17 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from miyabi_tui.engine.scoring.junit import Outcome
-from miyabi_tui.engine.scoring.score import Evidence, Finding, Severity
+from miyabi_tui.engine.scoring.score import Evidence, Finding, Part, Severity
 from miyabi_tui.engine.scoring.testcode import is_test_file, looks_like_test
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from miyabi_tui.engine.repo.git import Diffstat
+    from miyabi_tui.engine.scoring.junit import TestReport
     from miyabi_tui.engine.scoring.measurement import Measurement
 
 NAMED_AT_MOST = 3
@@ -21,6 +24,7 @@ NAMED_AT_MOST = 3
 
 def evidence(base: Measurement, world: Measurement, change: Diffstat) -> Evidence:
     """What is new in `world` against `base`."""
+    base = _follow(base, world)
     known = known_tests(base, world)
     passed = world.tests.having(Outcome.PASSED)
     return Evidence(
@@ -28,7 +32,7 @@ def evidence(base: Measurement, world: Measurement, change: Diffstat) -> Evidenc
         tests_known=len(known),
         tests_passed=len(known & passed),
         tests_failed=tuple(sorted(known - passed)),
-        tests_remark=_collection(world) or world.tests.remark,
+        tests_remark=_collection(base, world) or world.tests.remark,
         lint=new_findings(base.lint, world.lint),
         lint_remark=world.lint_remark,
         complex_functions=tuple(
@@ -41,11 +45,13 @@ def evidence(base: Measurement, world: Measurement, change: Diffstat) -> Evidenc
         tests_added=_tests_added(base, world, change),
         security=new_findings(base.security, world.security),
         security_remark=world.security_remark,
+        unmeasured=_unmeasured(base, world),
     )
 
 
 def ineligible(base: Measurement, world: Measurement, found: Evidence) -> tuple[str, ...]:
     """Why a world may not be chosen by evidence; empty when it may."""
+    base = _follow(base, world)
     reasons = []
     if found.files_changed == 0:
         reasons.append("it changes nothing")
@@ -60,6 +66,8 @@ def ineligible(base: Measurement, world: Measurement, found: Evidence) -> tuple[
         for finding in found.security
         if finding.severity in (Severity.HIGH, Severity.CRITICAL)
     )
+    if Part.SECURITY in found.unmeasured:
+        reasons.append(f"security could not be measured: {found.security_remark}")
     return tuple(reasons)
 
 
@@ -82,29 +90,78 @@ def known_tests(base: Measurement, world: Measurement) -> set[str]:
     A test that is skipped counts only if it passed on the base. Cases of one parametrised test
     may change their names, so they are matched by the function.
     """
-    ran = {name for name, how in world.tests.outcomes.items() if how is not Outcome.SKIPPED}
-    functions = {_function(name) for name in world.tests.outcomes}
-    lost = {
-        name
-        for name, how in base.tests.outcomes.items()
-        if how is not Outcome.SKIPPED and _function(name) not in functions
-    }
-    skipped = base.tests.having(Outcome.PASSED) & world.tests.having(Outcome.SKIPPED)
-    return ran | lost | skipped
+    tests = world.tests
+    ran = {name for name, how in tests.outcomes.items() if how is not Outcome.SKIPPED}
+    lost = _absent(base.tests.having(Outcome.PASSED) | base.tests.having(Outcome.FAILED), tests)
+    skipped = base.tests.having(Outcome.PASSED) & tests.having(Outcome.SKIPPED)
+    return ran | lost | skipped | set(_newly_not_collected(base, world))
 
 
-def _collection(world: Measurement) -> str:
-    files = world.tests.not_collected
-    return f"pytest could not collect {_some(list(files))}" if files else ""
+def _follow(base: Measurement, world: Measurement) -> Measurement:
+    """The base with the names that its tests have in the world, where they were moved or renamed.
+
+    A test is taken for moved if it does the same, or has the same name and asserts no less.
+    """
+    came: dict[str, list[str]] = {}
+    for name in sorted(world.test_functions.keys() - base.test_functions.keys()):
+        for key in (world.test_functions[name].body, name.split("::")[-1]):
+            came.setdefault(key, []).append(name)
+    moved: dict[str, str] = {}
+    for name in sorted(base.test_functions.keys() - world.test_functions.keys()):
+        before = base.test_functions[name]
+        for new in (*came.get(before.body or name, ()), *came.get(name.split("::")[-1], ())):
+            now = world.test_functions[new]
+            weaker = now.assertions < before.assertions or (now.skips and not before.skips)
+            if new not in moved.values() and not weaker:
+                moved[name] = new
+                break
+    if not moved:
+        return base
+    outcomes = {_renamed(name, moved): how for name, how in base.tests.outcomes.items()}
+    functions = {moved.get(name, name): one for name, one in base.test_functions.items()}
+    tests = msgspec.structs.replace(base.tests, outcomes=outcomes)
+    return msgspec.structs.replace(base, tests=tests, test_functions=functions)
+
+
+def _renamed(test: str, moved: dict[str, str]) -> str:
+    function = _function(test)
+    return moved.get(function, function) + test[len(function) :]
+
+
+def _absent(tests: set[str], report: TestReport) -> set[str]:
+    """Those of `tests` that did not run; if all ran, the parameters may have other names."""
+    if not report.complete:
+        return tests - report.outcomes.keys()
+    functions = set(map(_function, report.outcomes))
+    return {name for name in tests if _function(name) not in functions}
+
+
+def _newly_not_collected(base: Measurement, world: Measurement) -> list[str]:
+    return [name for name in world.tests.not_collected if name not in base.tests.not_collected]
+
+
+def _collection(base: Measurement, world: Measurement) -> str:
+    files = _newly_not_collected(base, world)
+    return f"pytest could not collect {_some(files)}" if files else ""
+
+
+def _unmeasured(base: Measurement, world: Measurement) -> tuple[Part, ...]:
+    """The parts that this world made unmeasurable."""
+    found = []
+    if world.lint_remark and not base.lint_remark:
+        found.append(Part.LINT)
+    if world.security_remark and not base.security_remark:
+        found.append(Part.SECURITY)
+    return tuple(found)
 
 
 def _broken(base: Measurement, world: Measurement) -> list[str]:
-    passed = base.tests.having(Outcome.PASSED)
-    broken = passed & world.tests.having(Outcome.FAILED)
-    if world.tests.not_collected or not world.tests.outcomes:
-        functions = {_function(name) for name in world.tests.outcomes}
-        broken |= {name for name in passed if _function(name) not in functions}
-    return sorted(broken)
+    passed, tests = base.tests.having(Outcome.PASSED), world.tests
+    broken = passed & tests.having(Outcome.FAILED)
+    not_run = _absent(passed, tests)
+    if tests.outcomes and tests.complete:
+        not_run = {name for name in not_run if _file(name) in tests.not_collected}
+    return sorted(broken | not_run)
 
 
 def _weakened(base: Measurement, world: Measurement) -> list[str]:
@@ -119,7 +176,7 @@ def _weakened(base: Measurement, world: Measurement) -> list[str]:
             found.append(f"{name} asserts {now.assertions} × instead of {before.assertions} ×")
         elif now.skips and not before.skips:
             found.append(f"{name} may now be skipped")
-    if not world.tests.not_collected:
+    if world.tests.outcomes and world.tests.complete:  # else the run failed: a broken world
         found.extend(_no_longer_run(base, world))
     return found
 
@@ -129,13 +186,17 @@ def _no_longer_run(base: Measurement, world: Measurement) -> list[str]:
     before = Counter(map(_function, ran))
     seen = {name for name, how in world.tests.outcomes.items() if how is not Outcome.SKIPPED}
     now = Counter(map(_function, seen))
-    if not seen:  # the run itself failed, which is a broken world
-        return []
     return [
         f"{name} runs {now[name]} × instead of {count} ×"
         for name, count in sorted(before.items())
-        if now[name] < count and (not base.test_functions or name in world.test_functions)
+        if now[name] < count
+        and not (name in base.test_functions and name not in world.test_functions)  # it is gone
+        and _file(name) not in world.tests.not_collected
     ]
+
+
+def _file(test: str) -> str:
+    return test.split("::", 1)[0]
 
 
 def _function(test: str) -> str:

@@ -36,22 +36,28 @@ def compile_failure(path: str) -> str | None:
     try:
         with open(path, "rb") as source:
             compile(source.read(), path, "exec", dont_inherit=True)
-    except (SyntaxError, ValueError) as error:
-        return f"{path}:{getattr(error, 'lineno', None) or 0} {getattr(error, 'msg', error)}"
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        line = getattr(error, "lineno", None) or 0
+        message = getattr(error, "msg", "") or str(error) or type(error).__name__
+        return f"{printable(path)}:{line} {message}"
     except OSError:
         return None
     return None
 
 
-def import_failure(name: str) -> str | None:
-    """Why the module `name` cannot be imported from this worktree, or None."""
-    here = os.path.realpath(os.getcwd()) + os.sep
+def printable(path: str) -> str:
+    """A file name that is not UTF-8, for the report."""
+    return path.encode("utf-8", "replace").decode("utf-8")
+
+
+def import_failure(name: str, here: str) -> str | None:
+    """Why the module `name` cannot be imported from the worktree `here`, or None."""
     try:
         module = importlib.import_module(name)
     except BaseException as error:  # SystemExit at import is a failure like any other
         frames = traceback.extract_tb(error.__traceback__)
         own = [frame for frame in frames if os.path.realpath(frame.filename).startswith(here)]
-        where = f"{os.path.relpath(own[-1].filename)}:{own[-1].lineno} " if own else ""
+        where = f"{os.path.relpath(own[-1].filename, here)}:{own[-1].lineno} " if own else ""
         return f"import {name}: {where}{type(error).__name__}: {error}"
     origin = os.path.realpath(getattr(module, "__file__", None) or here)
     if not origin.startswith(here) and origin + os.sep != here:
@@ -64,13 +70,15 @@ def main() -> None:
     listing, report = sys.argv[1:3]
     with open(listing, encoding="utf-8", errors="surrogateescape") as source:
         paths = [path for path in source.read().split("\0") if path]
+    here = os.path.realpath(os.getcwd()) + os.sep
     roots = ["src", ""] if os.path.isdir("src") else [""]
-    sys.path[:1] = [os.path.abspath(root) for root in roots]  # in place of this script's folder
+    sys.path[:1] = [os.path.join(here, root) for root in roots]  # in place of this script's folder
+    os.environ["PYTHONPATH"] = os.pathsep.join(sys.path[: len(roots)])
     failures = [failure for failure in map(compile_failure, paths) if failure]
     names = {name for name in (module_name(path, roots) for path in paths) if name}
     for name in sorted(names):
         if not TESTS & set(name.split(".")):
-            failure = import_failure(name)
+            failure = import_failure(name, here)
             if failure:
                 failures.append(failure)
     with open(report, "w") as out:

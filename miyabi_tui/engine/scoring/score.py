@@ -4,13 +4,14 @@
 |----------|--------|----------------------------------------------------------------------------|
 | build    | 30     | all or nothing: nothing that built on the base may fail to build           |
 | tests    | 30     | 30 × passed ÷ all tests known from the base and from this world            |
-| lint     | 20     | −2 for each finding that the base did not have                             |
+| lint     | 20     | −2 for each finding that the base did not have; all of it where the base   |
+|          |        | could be measured and this world can not                                   |
 | quality  | 10     | −1 for each function newly too complex (3 at most), −1 for each full 100   |
 |          |        | changed lines beyond the first 100 (4 at most), −3 if no test was added    |
-| security | 10     | new findings: High −10, Medium −4, Low −1                                  |
+| security | 10     | new findings: High −10, Medium −4, Low −1; all of it as with lint          |
 
 The five parts and their weights are CR-1's; the rules inside a part are ours. No part falls below
-zero. Each lost point keeps its reason, for the screen.
+zero, and none is full by rounding. Each lost point keeps its reason, for the screen.
 """
 
 from __future__ import annotations
@@ -89,7 +90,10 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
-    """What was measured of a world, already set against the base: the input of the score."""
+    """What was measured of a world, already set against the base: the input of the score.
+
+    `unmeasured` names the parts that could be measured on the base and not here.
+    """
 
     build_failures: tuple[str, ...] = ()
     tests_passed: int = 0
@@ -105,6 +109,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     tests_added: bool = False
     security: tuple[Finding, ...] = ()
     security_remark: str = ""
+    unmeasured: tuple[Part, ...] = ()
 
     @property
     def changed_lines(self) -> int:
@@ -173,7 +178,7 @@ def _tests(evidence: Evidence) -> list[Lost]:
     missing = evidence.tests_known - evidence.tests_passed
     if missing == 0:
         return []
-    points = TEST_POINTS * missing / evidence.tests_known
+    points = max(0.01, TEST_POINTS * missing / evidence.tests_known)
     named = ", ".join(evidence.tests_failed[:3])
     more = f" and {len(evidence.tests_failed) - 3} more" if len(evidence.tests_failed) > 3 else ""
     which = remark or (f": {named}{more}" if named else "")
@@ -184,7 +189,8 @@ def _tests(evidence: Evidence) -> list[Lost]:
 def _lint(evidence: Evidence) -> list[Lost]:
     lost = [Lost(Part.LINT, LINT_FINDING_COST, f"new: {finding}") for finding in evidence.lint]
     if evidence.lint_remark:
-        lost.append(Lost(Part.LINT, 0.0, evidence.lint_remark))
+        points = LINT_POINTS if Part.LINT in evidence.unmeasured else 0.0
+        lost.append(Lost(Part.LINT, points, evidence.lint_remark))
     return lost
 
 
@@ -208,5 +214,6 @@ def _security(evidence: Evidence) -> list[Lost]:
         for finding in evidence.security
     ]
     if evidence.security_remark:
-        lost.append(Lost(Part.SECURITY, 0.0, evidence.security_remark))
+        points = SECURITY_POINTS if Part.SECURITY in evidence.unmeasured else 0.0
+        lost.append(Lost(Part.SECURITY, points, evidence.security_remark))
     return lost

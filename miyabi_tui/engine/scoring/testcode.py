@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import re
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from miyabi_tui.engine.repo.git import printable
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 _TEST_FILE = re.compile(r"(^|/)(test_[^/]*|[^/]*_test)\.py$")
 _ANY_TEST = re.compile(r"(^|/)(tests?|spec|__tests__)/|(^|[/_.-])(test|spec)s?[_.]", re.IGNORECASE)
 _SKIPS = frozenset({"skip", "skipif", "xfail", "skipIf", "skipUnless", "expectedFailure"})
+_SKIPPING = frozenset({"skip", "xfail", "importorskip", "skipTest", "SkipTest"})  # when called
 
 
 class TestFunction(msgspec.Struct, frozen=True):
-    """How many assertions a test function makes, and whether it may be skipped."""
+    """How many assertions a test function makes, whether it may be skipped, and what it does."""
 
     __test__ = False
 
     assertions: int
     skips: bool
+    body: str = ""
 
 
 def is_test_file(path: str) -> bool:
@@ -44,7 +49,7 @@ def functions(root: Path, paths: Iterable[str]) -> dict[str, TestFunction]:
             tree = ast.parse((root / path).read_bytes())
         except (OSError, SyntaxError, ValueError, RecursionError):
             continue
-        _collect(tree.body, path, found)
+        _collect(tree.body, printable(path), found)
     return found
 
 
@@ -58,14 +63,55 @@ def _collect(body: list[ast.stmt], prefix: str, found: dict[str, TestFunction]) 
 
 
 def _describe(node: ast.FunctionDef | ast.AsyncFunctionDef) -> TestFunction:
-    assertions, skips = 0, False
-    for part in ast.walk(node):
+    skips = any(_named(part) in _SKIPS for one in node.decorator_list for part in ast.walk(one))
+    assertions = 0
+    body = list(_reached(node.body))
+    for part in (part for statement in body for part in ast.walk(statement)):
         if isinstance(part, ast.Assert):
-            # `assert True` and the like prove nothing.
-            assertions += not isinstance(part.test, ast.Constant)
+            assertions += _proves(part.test)
         elif isinstance(part, ast.Attribute):
             assertions += part.attr.startswith("assert") or part.attr in ("raises", "warns", "fail")
-            skips = skips or part.attr in _SKIPS
-        elif isinstance(part, ast.Name):
-            skips = skips or part.id in _SKIPS
-    return TestFunction(assertions, skips)
+        if isinstance(part, ast.Call | ast.Raise):
+            skips = skips or _skips(part)
+    text = "".join(map(ast.dump, (node.args, *body)))
+    return TestFunction(assertions, skips, hashlib.blake2b(text.encode()).hexdigest())
+
+
+def _reached(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements of a function up to the one that always leaves it."""
+    for statement in body:
+        yield statement
+        if isinstance(statement, ast.Return | ast.Raise):
+            return
+
+
+def _proves(test: ast.expr) -> bool:
+    """Whether an assertion can fail; `True`, `x == x` and `(x, "text")` cannot."""
+    match test:
+        case ast.Tuple(elts=[_, *_]):
+            return False
+        case ast.BoolOp(op=ast.Or(), values=values):
+            return all(map(_proves, values))
+        case ast.Compare(left=left, ops=[ast.Eq() | ast.Is()], comparators=[right]):
+            same = ast.dump(left) == ast.dump(right)
+            if same and not any(isinstance(part, ast.Call) for part in ast.walk(left)):
+                return False
+    return any(
+        isinstance(part, ast.Name | ast.Call | ast.Attribute | ast.Await | ast.NamedExpr)
+        for part in ast.walk(test)
+    )
+
+
+def _named(node: ast.AST) -> str:
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _skips(node: ast.Call | ast.Raise) -> bool:
+    """Whether this skips: `pytest.skip()`, `skip()`, `self.skipTest()`, `raise SkipTest`."""
+    called = node.func if isinstance(node, ast.Call) else node.exc
+    if called is None or _named(called) not in _SKIPPING:
+        return False
+    owner = _named(called.value) if isinstance(called, ast.Attribute) else ""
+    return not isinstance(called, ast.Attribute) or owner in ("pytest", "unittest", "self")

@@ -92,12 +92,31 @@ def _linter(repo: Path, python: str) -> str:
     return RUFF
 
 
+def has_pytest_settings(root: Path) -> bool:
+    """Whether the folder itself holds settings that pytest would take."""
+    if any((root / name).is_file() for name in ("pytest.ini", ".pytest.ini", "pytest.toml")):
+        return True
+    return "pytest" in _tool_tables(root) or any(
+        re.search(rf"^\[{table}\]", _read(root / name), re.M)
+        for name, table in (("tox.ini", "pytest"), ("setup.cfg", "tool:pytest"))
+    )
+
+
+def has_ruff_settings(root: Path, files: Sequence[str]) -> bool:
+    """Whether any of `files` holds settings for ruff."""
+    return any(
+        name.endswith("ruff.toml") or "ruff" in _tool_tables((root / name).parent)
+        for name in files
+        if name.rsplit("/", 1)[-1] in ("ruff.toml", ".ruff.toml", "pyproject.toml")
+    )
+
+
 def _tool_tables(repo: Path) -> dict[str, Any]:
     try:
         tables: dict[str, Any] = tomllib.loads(_read(repo / "pyproject.toml")).get("tool", {})
     except tomllib.TOMLDecodeError:
         return {}
-    return tables
+    return tables if isinstance(tables, dict) else {}
 
 
 def _read(path: Path) -> str:
@@ -116,8 +135,9 @@ _CODE = re.compile(r"^(?P<rule>[A-Z]+\d+|\w+\[[\w-]+\]|error|warning)[: ]\s*(?P<
 def read_located(output: str, root: Path) -> tuple[Finding, ...]:
     """The findings in `path:line:column: CODE message` lines, as most linters print them."""
     findings = []
+    real = os.path.realpath(root)
     for match in _LOCATED.finditer(output):
-        path = os.path.relpath(root / match["path"], root)
+        path = os.path.relpath(os.path.realpath(os.path.join(real, match["path"])), real)
         code = _CODE.match(match["message"])
         rule, message = (code["rule"], code["rest"]) if code else ("", match["message"])
         findings.append(Finding(path, int(match["line"]), rule, message.strip()))

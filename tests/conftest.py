@@ -1,0 +1,55 @@
+"""What every test stands on: an environment of its own, real repositories, a virtual clock."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+import tests.snapshot_support  # noqa: F401  keeps the snapshots in snapshots/
+from tests.repositories import Repository
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """asyncio, which is Textual's."""
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of the user's: no state, no settings of git, no key."""
+    for name in list(os.environ):
+        secret = name.endswith(("_API_KEY", "_BASE_URL", "_AUTH_TOKEN"))
+        if name.startswith(("GIT_", "MIYABI_", "PYTEST_ADDOPTS", "VIRTUAL_ENV")) or secret:
+            monkeypatch.delenv(name)
+    home = tmp_path_factory.mktemp("home")
+    (home / "gitconfig").write_text(
+        "[user]\n\tname = Hana\n\temail = hana@example.org\n[init]\n\tdefaultBranch = main\n"
+    )
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(home / "gitconfig"))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
+    monkeypatch.setenv("MIYABI_STATE_DIR", str(home / "state"))
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Callable[..., Repository]:
+    """Makes a git repository with these files in its first commit: `repository({"a.py": ""})`."""
+
+    def make(
+        files: dict[str, str | bytes] | None = None,
+        *,
+        name: str = "repo",
+        init: tuple[str, ...] = (),
+    ) -> Repository:
+        return Repository.create(tmp_path / name, files or {"README": "hello\n"}, *init)
+
+    return make

@@ -1,0 +1,61 @@
+"""Looking at real processes without guessing at times."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def state(pid: int) -> str:
+    """The letter of /proc/PID/stat: R, S, T (stopped), Z; empty when the process is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def alive(pid: int) -> bool:
+    """Whether the process still runs or could."""
+    return state(pid) not in ("", "Z", "X")
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Return when something that the kernel does has happened: nobody tells, so it is asked."""
+    with anyio.fail_after(20):
+        while not condition():  # noqa: ASYNC110
+            await anyio.sleep(0.005)
+
+
+async def until_state(pid: int, wanted: str) -> None:
+    """Return when the process is in one of the states of `wanted`; `-` means gone."""
+    await until(lambda: (state(pid) or "-") in wanted)
+
+
+async def until_gone(pid: int) -> None:
+    """Return when the process has ended."""
+    await until_state(pid, "-ZX")
+
+
+class Pids:
+    """Collects the numbers that a command prints, as they come."""
+
+    def __init__(self) -> None:
+        self.found: list[int] = []
+        self._more = anyio.Event()
+
+    def __call__(self, channel: object, text: str) -> None:
+        self.found += [int(word) for word in text.split() if word.isdigit()]
+        self._more.set()
+
+    async def first(self, count: int = 1) -> list[int]:
+        """The first `count` numbers, waited for."""
+        with anyio.fail_after(20):
+            while len(self.found) < count:
+                await self._more.wait()
+                self._more = anyio.Event()
+        return self.found[:count]
