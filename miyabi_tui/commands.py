@@ -85,6 +85,8 @@ def _request(args: argparse.Namespace, interactive: bool) -> tuple[RunRequest, G
     git = repository.open_repository(Path(args.repo))
     base_commit = repository.resolve_commit(git, args.base)
     settings = _flagged(config.load(git.work_tree), args)
+    if settings.target:
+        repository.check_branch(git, settings.target)
     worlds = config.build_worlds(settings, tuple(filter(None, args.worlds.split(","))))
     specs = [registry.check(world.model, settings.providers) for world in worlds]
     dirty = repository.uncommitted(git)

@@ -43,6 +43,8 @@ WRONG = {
     "no issue file": (["run", "--issue-file", "no-such-file"], "cannot read the issue"),
     "no such base": (["run", "x", *REPLAY, "--base", "nope"], "the base 'nope' does not exist"),
     "an option as base": (["run", "x", *REPLAY, "--base=--all"], "the base '--all' does not exist"),
+    "no branch as target": (["run", "x", *REPLAY, "--target", "a..b"], "cannot be a branch"),
+    "HEAD as target": (["run", "x", *REPLAY, "--target", "HEAD"], "cannot be a branch"),
     "demo in a full folder": (["demo", "--keep", "{repo}"], "is not empty"),
     "no such run": (["show", "zzzz"], "there is no run 'zzzz'"),
     "nothing to merge": (["merge"], "there is no run"),

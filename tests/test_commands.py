@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -16,9 +16,6 @@ from miyabi_tui.engine.scoring.toolchain import (
     read_located,
 )
 from tests.projects import Project
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.anyio
 
@@ -128,6 +125,19 @@ def test_the_projects_own_interpreter_first(tmp_path: Path) -> None:
     best = touch(tmp_path / ".venv" / "bin" / "python")
     assert found() == str(best)
     assert find_toolchain(tmp_path, ["a.rs"], Commands(), {}).python is None
+    named = find_toolchain(tmp_path, ["a.py"], Commands(python="env/bin/python"), {})
+    assert (named.python, named.path_first) == ("env/bin/python", (Path("env/bin"),))
+
+
+def test_an_interpreter_on_the_path_must_have_pytest(tmp_path: Path) -> None:
+    def found() -> str | None:
+        return find_toolchain(tmp_path, ["a.py"], Commands(), {"PATH": str(tmp_path)}).python
+
+    python = touch(tmp_path / "python3", "#!/bin/sh\nexit 1\n")
+    python.chmod(0o755)
+    assert found() == sys.executable
+    python.write_text("#!/bin/sh\nexit 0\n")
+    assert found() == str(python)
 
 
 @pytest.mark.parametrize(

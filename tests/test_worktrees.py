@@ -125,7 +125,7 @@ async def test_a_branch_that_exists_is_not_taken_over(repository: Make) -> None:
     with pytest.raises(WorktreeError, match="already exists"):
         await five.spawn_world(ALPHA)
     assert not five.worktrees
-    assert not five.path("world-Alpha").exists()
+    assert not five.path(WorldId.ALPHA).exists()
 
 
 async def test_a_worktree_that_cannot_be_filled_leaves_nothing(repository: Make) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,6 +76,7 @@ def assignment(
     from miyabi_tui.engine.models.registry import Kind, Provider
     from miyabi_tui.engine.repo.git import open_repository, resolve_commit
     from miyabi_tui.engine.request import RunRequest
+    from miyabi_tui.engine.scoring.toolchain import Commands
 
     make_repository(folder)
 
@@ -87,6 +89,7 @@ def assignment(
         worlds=default_worlds(MODEL, MODEL),
         merge=merge,
         providers={"demo": Provider(Kind.REPLAY, base_url=str(HERE / "turns"))},
+        commands=Commands(python=sys.executable),
         speed=speed,
         recorded=True,
         interactive=interactive,

@@ -50,7 +50,8 @@ async def prepare(request: RunRequest, git: Git, bus: Bus, task: str) -> AsyncGe
             for spec in specs.values():
                 await _warn_of_unknown_price(spec, bus)
             toolchain = await _toolchain(request, git, bus)
-            boxes = await anyio.to_thread.run_sync(_sandboxes, request, toolchain)
+            manager = FiveWorldsManager(git, request.base_commit, request.issue.key, task)
+            boxes = await anyio.to_thread.run_sync(_sandboxes, request, toolchain, manager)
             reviewer = ReviewAgent(toolchain, bus, Path(scratch), request.test_seconds)
             author = await anyio.to_thread.run_sync(identity, git)
             lanes = [
@@ -66,7 +67,6 @@ async def prepare(request: RunRequest, git: Git, bus: Bus, task: str) -> AsyncGe
                 )
                 for world in request.worlds
             ]
-            manager = FiveWorldsManager(git, request.base_commit, request.issue.key, task)
             async with anyio.create_task_group() as group:
                 group.start_soon(sample, {lane.world.id: lane.sandbox for lane in lanes}, bus)
                 yield Race(request, git, bus, manager, lanes, reviewer, boxes[None], author)
@@ -91,7 +91,8 @@ async def _models(
 
 
 async def _toolchain(request: RunRequest, git: Git, bus: Bus) -> Toolchain:
-    files = (await git("ls-files", "-z")).split("\0")
+    listing = await git("ls-tree", "-r", "-z", "--name-only", request.base_commit)
+    files = listing.split("\0")
     toolchain = await anyio.to_thread.run_sync(
         find_toolchain, git.work_tree, files, request.commands
     )
@@ -100,7 +101,9 @@ async def _toolchain(request: RunRequest, git: Git, bus: Bus) -> Toolchain:
     return toolchain
 
 
-def _sandboxes(request: RunRequest, toolchain: Toolchain) -> dict[WorldId | None, ProcessSandbox]:
+def _sandboxes(
+    request: RunRequest, toolchain: Toolchain, manager: FiveWorldsManager
+) -> dict[WorldId | None, ProcessSandbox]:
     """A sandbox for each world, and one (None) for the base, each with ports of its own."""
     worlds: list[WorldId | None] = [*(world.id for world in request.worlds), None]
     ports = iter(free_ports(len(worlds)))
@@ -108,7 +111,7 @@ def _sandboxes(request: RunRequest, toolchain: Toolchain) -> dict[WorldId | None
         world: ProcessSandbox(
             world_environment(
                 world,
-                path_first=toolchain.path_first,
+                path_first=[manager.path(world) / folder for folder in toolchain.path_first],
                 extra=request.env,
                 ports=next(ports, range(0)),
             )

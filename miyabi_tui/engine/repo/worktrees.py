@@ -64,10 +64,10 @@ class FiveWorldsManager:
         self._fill = anyio.CapacityLimiter(FILLED_AT_ONCE)
         self.worktrees: dict[WorldId, Worktree] = {}
 
-    def path(self, name: str) -> Path:
-        """Where the worktree called `name` is, or will be."""
-        folder = self._git.work_tree / FOLDER / "worktrees"
-        return folder / name / self._issue_key / self._task
+    def path(self, world: WorldId | None) -> Path:
+        """Where a world's worktree is, or will be; the base's for None."""
+        name = f"world-{world.value}" if world else "base"
+        return self._git.work_tree / FOLDER / "worktrees" / name / self._issue_key / self._task
 
     def branch(self, world: WorldId) -> str:
         """The branch of a world's worktree."""
@@ -98,7 +98,7 @@ class FiveWorldsManager:
         Raises:
             WorktreeError: it could not be made.
         """
-        worktree = await self._add(f"world-{world.value}", self.branch(world))
+        worktree = await self._add(world, self.branch(world))
         self.worktrees[world] = worktree
         return worktree
 
@@ -108,10 +108,10 @@ class FiveWorldsManager:
         Raises:
             WorktreeError: it could not be made.
         """
-        return await self._add("base", "")
+        return await self._add(None, "")
 
-    async def _add(self, name: str, branch: str) -> Worktree:
-        path = self.path(name)
+    async def _add(self, world: WorldId | None, branch: str) -> Worktree:
+        path = self.path(world)
         where = ("--no-track", "-b", branch) if branch else ("--detach",)
         registered = False
         try:

@@ -68,6 +68,7 @@ class Measurer:
         self._tools = toolchain
         self._sandbox = sandbox
         self._root = Path(os.path.realpath(worktree))  # as what runs in it sees itself
+        self._python = str(self._root / toolchain.python) if toolchain.python else ""
         self._scratch = scratch
         self._time_limit = time_limit
 
@@ -124,7 +125,7 @@ class Measurer:
 
     def _import_path(self) -> dict[str, str]:
         """This worktree's modules first, before an editable install of the user's checkout."""
-        return {"PYTHONPATH": self._folders()} if self._tools.python else {}
+        return {"PYTHONPATH": self._folders()} if self._python else {}
 
     def _folders(self) -> str:
         source = self._root / "src"
@@ -135,14 +136,14 @@ class Measurer:
         if command := self._tools.commands.build:
             result = await self._shell(command)
             return () if result.ok else (f"{command}: {_end(result)}",)
-        if not self._tools.python or not python:
+        if not self._python or not python:
             return ()
         listing, report = self._scratch / "files", self._scratch / "build.json"
         report.unlink(missing_ok=True)
         await anyio.to_thread.run_sync(
             listing.write_bytes, "\0".join(python).encode("utf-8", "surrogateescape")
         )
-        result = await self._run(self._tools.python, str(PROBE), str(listing), str(report))
+        result = await self._run(self._python, str(PROBE), str(listing), str(report))
         failures = await anyio.to_thread.run_sync(_read_json, report)
         if not isinstance(failures, dict):
             return (f"the import check ended with {_end(result)}",)
@@ -158,8 +159,8 @@ class Measurer:
             result = await self._shell(commands.test)
             if not commands.junit:
                 return read_output(result.output, result.exit_code)
-        elif self._tools.python:
-            result = await self._pytest(self._tools.python, report)
+        elif self._python:
+            result = await self._pytest(self._python, report)
         else:
             return TestReport(remark="no test command is known")
         try:
@@ -201,7 +202,7 @@ class Measurer:
             if findings or result.ok:
                 return _Lint(findings)
             return _Lint(remark=f"not counted: the lint command found no lines; {_end(result)}")
-        if not self._tools.python:
+        if not self._python:
             return _Lint(remark="not measured: no lint command is known")
         own = await anyio.to_thread.run_sync(has_ruff_settings, self._root, files)
         isolated = () if own else ("--isolated",)
@@ -226,7 +227,7 @@ class Measurer:
         return read_ruff(report, self._root) or (), remark
 
     async def _other_linter(self) -> tuple[tuple[Finding, ...], str]:
-        python, linter = str(self._tools.python), self._tools.linter
+        python, linter = self._python, self._tools.linter
         options = ("--format=default", "--disable-noqa")
         if linter == PYLINT:
             options = ("--output-format=parseable", "--recursive=y")
@@ -236,7 +237,7 @@ class Measurer:
         return findings, f"not measured: {linter} ended with {_end(result)}" if failed else ""
 
     async def _scan(self, python: Sequence[str]) -> _Scan:
-        if not self._tools.python:
+        if not self._python:
             return _Scan(remark="not measured: bandit reads Python only")
         findings: list[Finding] = []
         for first in range(0, len(python), SCANNED_AT_ONCE):

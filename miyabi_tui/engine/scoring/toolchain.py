@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -21,17 +22,24 @@ RUFF, FLAKE8, PYLINT = "ruff", "flake8", "pylint"
 
 
 class Commands(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Shell commands that replace what is found; empty means: find it."""
+    """Shell commands that replace what is found; empty means: find it.
+
+    `python` is the interpreter of a Python project, relative to the worktree or absolute.
+    """
 
     build: str = ""
     test: str = ""
     lint: str = ""
     junit: str = ""
     setup: str = ""
+    python: str = ""
 
 
 class Toolchain(msgspec.Struct, frozen=True, kw_only=True):
-    """How one project is measured. `python` is None where the project is not a Python one."""
+    """How one project is measured. `python` is None where the project is not a Python one.
+
+    `python` and `path_first` may be relative: they are then in the worktree.
+    """
 
     commands: Commands
     python: str | None
@@ -56,22 +64,37 @@ def find_toolchain(
     """The toolchain of the project in `repo`, whose tracked files are `files`."""
     if not any(name.endswith(".py") for name in files):
         return Toolchain(commands=commands, python=None, linter="", path_first=())
-    python = _interpreter(repo, os.environ if env is None else env)
+    python = commands.python or _interpreter(repo, os.environ if env is None else env)
     return Toolchain(
         commands=commands,
         python=python,
-        linter=_linter(repo, python),
+        linter=_linter(repo, str(repo / python)),
         path_first=(Path(python).parent,),
     )
 
 
 def _interpreter(repo: Path, env: Mapping[str, str]) -> str:
-    """The project's own environment, else the active one, else miyabi's own interpreter."""
-    for folder in (repo / ".venv", repo / "venv", Path(env.get("VIRTUAL_ENV") or os.devnull)):
+    """The project's own environment, else the active one, else one on PATH that has pytest.
+
+    Else miyabi's own interpreter.
+    """
+    active = (env.get("VIRTUAL_ENV"), env.get("CONDA_PREFIX"))
+    for folder in (repo / ".venv", repo / "venv", *(Path(name) for name in active if name)):
         candidate = folder / "bin" / "python"
         if candidate.is_file():
             return str(candidate)
+    on_path = shutil.which("python3", path=env.get("PATH", ""))
+    if on_path and _has_pytest(on_path):
+        return on_path
     return sys.executable
+
+
+def _has_pytest(python: str) -> bool:
+    looking = [python, "-c", "import importlib.util as u; exit(u.find_spec('pytest') is None)"]
+    try:
+        return subprocess.run(looking, capture_output=True, timeout=10).returncode == 0
+    except (OSError, subprocess.SubprocessError):
+        return False
 
 
 def _linter(repo: Path, python: str) -> str:
