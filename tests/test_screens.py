@@ -144,6 +144,15 @@ async def test_the_app_stays_open_after_the_end_and_folds_what_came_late() -> No
 
 
 @pytest.mark.anyio
+async def test_leaving_just_after_the_merge_asks_nothing() -> None:
+    script = states.waiting_for_merge()
+    script.add(e.Merged(world=WorldId.ALPHA, branch="miyabi/issue-270", commit="c0ffee1"))
+    table = Table(script)
+    assert await table.play("q") == ["stop"]
+    assert not table.app.is_running
+
+
+@pytest.mark.anyio
 async def test_a_click_focuses_and_a_click_in_the_footer_is_its_key() -> None:
     table = Table(states.racing())
     async with table.app.run_test(size=(200, 50)) as pilot:

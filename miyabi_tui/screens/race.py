@@ -188,7 +188,7 @@ class RaceScreen(Screen[None]):
     def action_leave(self) -> None:
         """Leave; asks while the race is on."""
         run = self.run_state
-        if run.finished or not run.run_id:
+        if run.finished or run.commit or not run.run_id:  # merged: its last event is on the way
             self._leave(True)
             return
         from miyabi_tui.screens.dialog import LeaveQuestion
