@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 
 from miyabi_tui import __version__
@@ -65,7 +66,7 @@ def _run(run: argparse.ArgumentParser) -> None:
         "issue", nargs="?", default="", help="the issue's text, or - for standard input"
     )
     run.add_argument("--issue-file", metavar="F", default="", help="read the issue from a file")
-    run.add_argument("--issue-number", metavar="N", type=int, help="the issue's number")
+    run.add_argument("--issue-number", metavar="N", type=_number, help="the issue's number")
     run.add_argument("--repo", metavar="DIR", default=".", help="the repository (default: here)")
     run.add_argument(
         "--base", metavar="REF", default="HEAD", help="start from here (default: HEAD)"
@@ -83,6 +84,12 @@ def _run(run: argparse.ArgumentParser) -> None:
     _output_flags(run)
 
 
+def _number(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 12:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an issue's number")
+    return int(text)
+
+
 def _speed(text: str) -> float:
     if text == "max":
         return float("inf")
@@ -90,23 +97,28 @@ def _speed(text: str) -> float:
         speed = float(text)
     except ValueError:
         speed = 0.0
-    if speed <= 0:
+    if not speed > 0:  # also what is no number at all
         raise argparse.ArgumentTypeError(f"{text!r} is neither a positive number nor max")
     return speed
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; the exit code: 0 a winner, 1 none, 2 wrong use, 3 interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that is not UTF-8
     command_line = parser()
     args = command_line.parse_args(argv)
     if args.command is None:
         command_line.print_help()
         return WRONG_USE
-    from miyabi_tui import commands
+    from miyabi_tui import commands, ending
     from miyabi_tui.engine.errors import MiyabiError, UsageError
 
     try:
-        code: int = getattr(commands, args.command)(args)
+        code: int = INTERRUPTED
+        with ending.reader_may_go():
+            code = getattr(commands, args.command)(args)
     except UsageError as error:
         print(f"miyabi: {error}", file=sys.stderr)
         return WRONG_USE

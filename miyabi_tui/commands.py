@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import signal
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from miyabi_tui import cli, headless, paths
+from miyabi_tui import cli, ending, headless, paths
 from miyabi_tui.engine import events as e
 from miyabi_tui.engine.engine import Engine
 from miyabi_tui.engine.errors import UsageError
@@ -19,13 +19,13 @@ from miyabi_tui.engine.errors import UsageError
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
-    from types import FrameType
 
     from miyabi_tui.config import Settings
     from miyabi_tui.engine.repo.git import Git
     from miyabi_tui.engine.request import RunRequest
     from miyabi_tui.engine.state import RunState
 
+TITLE_AT_MOST = 200
 EXIT_CODES = {
     e.RunStatus.MERGED: cli.WINNER,
     e.RunStatus.SELECTED: cli.WINNER,
@@ -43,8 +43,8 @@ def demo(args: argparse.Namespace) -> int:
     interactive = _has_screen(args)
     with tempfile.TemporaryDirectory(prefix="miyabi-demo-", ignore_cleanup_errors=True) as scratch:
         folder = Path(args.keep).absolute() if args.keep else Path(scratch) / "tally"
-        if folder.is_dir() and any(folder.iterdir()):
-            raise UsageError(f"{folder} is not empty", "", "name a new folder")
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise UsageError(f"{folder} is not an empty folder", "", "name a new one")
         assignment = functools.partial(
             sample.assignment,
             folder,
@@ -87,8 +87,14 @@ def _request(args: argparse.Namespace, interactive: bool) -> tuple[RunRequest, G
     settings = _flagged(config.load(git.work_tree), args)
     if settings.target:
         repository.check_branch(git, settings.target)
-    worlds = config.build_worlds(settings, tuple(filter(None, args.worlds.split(","))))
+    worlds = config.build_worlds(settings, _names(args.worlds))
     specs = [registry.check(world.model, settings.providers) for world in worlds]
+    for spec in specs:
+        if spec.provider.kind is registry.Kind.REPLAY:
+            registry.create(spec)  # reads the recording, and says now what is wrong with it
+    prompts = git.work_tree / settings.prompts if settings.prompts else None
+    if prompts is not None and not prompts.is_dir():
+        raise UsageError(f"there is no folder {prompts}", "it is set as prompts in miyabi.toml")
     dirty = repository.uncommitted(git)
     files = f"{dirty} uncommitted file{'s' if dirty > 1 else ''}"
     notice = f"{files} in your checkout: left alone, and not part of the race"
@@ -103,15 +109,28 @@ def _request(args: argparse.Namespace, interactive: bool) -> tuple[RunRequest, G
         limits=settings.limits,
         commands=settings.commands,
         providers=settings.providers,
-        prompts=git.work_tree / settings.prompts if settings.prompts else None,
+        prompts=prompts,
         env=settings.env,
         test_seconds=settings.test_seconds,
         speed=args.speed,
         recorded=all(spec.provider.kind is registry.Kind.REPLAY for spec in specs),
         interactive=interactive,
-        notices=(notice,) if dirty else (),
+        notices=(*_where_keys_go(settings), *((notice,) if dirty else ())),
     )
     return request, git
+
+
+def _where_keys_go(settings: Settings) -> list[str]:
+    """One line for each key that the repository's own settings send somewhere."""
+    return [
+        f"this repository's settings send the key in {one.key_variable} to {one.base_url}"
+        for one in settings.providers.values()
+        if one.key_variable and one.base_url
+    ]
+
+
+def _names(listing: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in listing.split(",") if name.strip())
 
 
 def _flagged(settings: Settings, args: argparse.Namespace) -> Settings:
@@ -132,11 +151,15 @@ def _issue(args: argparse.Namespace) -> e.Issue:
         raise UsageError("the issue is given twice", "", "give a text or --issue-file, not both")
     if args.issue_file:
         try:
-            text = Path(args.issue_file).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+            data = Path(args.issue_file).read_bytes()
+        except OSError as error:
             raise UsageError(f"cannot read the issue {args.issue_file}", str(error)) from error
     else:
-        text = sys.stdin.read() if args.issue == "-" else args.issue
+        data = sys.stdin.buffer.read() if args.issue == "-" else os.fsencode(args.issue)
+    try:
+        text = data.decode("utf-8").replace("\0", "")
+    except UnicodeDecodeError as error:
+        raise UsageError("the issue is not UTF-8 text", str(error)) from error
     if not text.strip():
         raise UsageError("the issue is empty", "", 'say what is to be done: miyabi run "…"')
     first, _, rest = text.strip().partition("\n")
@@ -145,7 +168,8 @@ def _issue(args: argparse.Namespace) -> e.Issue:
     from miyabi_tui.engine.naming import slug
 
     key = f"issue-{number}" if number is not None else f"issue-{slug(title)}"
-    return e.Issue(key, title[:200], rest.strip() or title, number)
+    body = text.strip() if len(title) > TITLE_AT_MOST else rest.strip() or title
+    return e.Issue(key, title[:TITLE_AT_MOST], body, number)
 
 
 def _has_screen(args: argparse.Namespace) -> bool:
@@ -159,42 +183,36 @@ def _race(
     interactive: bool,
 ) -> RunState:
     with Engine(assignment, paths.journal_path()) as engine:
-        if interactive:
-            from miyabi_tui.app import MiyabiApp
-
-            app = MiyabiApp(engine)
-            _on_signals(lambda: app.exit(), signal.SIGTERM, signal.SIGHUP)
-            app.run()
-            seen = app.settle()
-        else:
-            _on_signals(functools.partial(_stop, engine), *ENDING_SIGNALS)
-            seen = headless.run(engine, as_json=args.json)
+        seen = _on_screen(engine) if interactive else _in_lines(engine, as_json=args.json)
     # Where the journal failed, only the reader knows how the run ended.
     state = engine.state if engine.state.finished else seen
     if interactive:
-        print(headless.board(state))
-        print(headless.closing(state))
+        with ending.reader_may_go():
+            print(headless.board(state))
+            print(headless.closing(state))
     return state
 
 
-ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+def _on_screen(engine: Engine) -> RunState:
+    from miyabi_tui.app import MiyabiApp
+
+    app = MiyabiApp(engine)
+    with ending.on_signals(engine, app.exit):
+        app.run()
+        state = app.settle()
+        if not state.finished:
+            with ending.reader_may_go():
+                print("miyabi: ending …", file=sys.stderr)
+            engine.finish()
+    return state
 
 
-def _stop(engine: Engine) -> None:
-    print("miyabi: stopping … (again to force)", file=sys.stderr)
-    engine.stop()
+def _in_lines(engine: Engine, *, as_json: bool) -> RunState:
+    def say() -> None:
+        print("miyabi: stopping … (again to force)", file=sys.stderr)
 
-
-def _on_signals(end: Callable[[], None], *signals: signal.Signals) -> None:
-    """The first of `signals` ends the run in order; a second one ends the program."""
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        for one in signals:
-            signal.signal(one, signal.SIG_DFL)
-        end()
-
-    for one in signals:
-        signal.signal(one, handle)
+    with ending.on_signals(engine, say):
+        return headless.run(engine, as_json=as_json)
 
 
 def runs(args: argparse.Namespace) -> int:

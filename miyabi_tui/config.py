@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
@@ -61,7 +61,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     target: str = ""
     prompts: str = ""
     env: tuple[str, ...] = ()
-    test_seconds: float = 600.0
+    test_seconds: Annotated[float, msgspec.Meta(gt=0)] = 600.0
     limits: Limits = Limits()
     commands: Commands = Commands()
     providers: dict[str, Provider] = {}

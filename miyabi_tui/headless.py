@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from miyabi_tui.engine import events as e
 from miyabi_tui.engine.state import RunState, WorldState, apply
-from miyabi_tui.engine.summary import reasons, result
+from miyabi_tui.engine.summary import plain, reasons, result
 
 if TYPE_CHECKING:
     from miyabi_tui.engine.control import Control
@@ -49,7 +49,7 @@ def json_line(record: e.Record, state: RunState) -> str:
 
 def text_line(record: e.Record, state: RunState) -> str:
     """The record as a line for people, empty where it says nothing new to them."""
-    text = _say(record.event, state)
+    text = plain(_say(record.event, state))
     if not text:
         return ""
     seconds = int(state.elapsed(record.at))
@@ -134,7 +134,7 @@ def closing(state: RunState) -> str:
     if state.status is e.RunStatus.SELECTED and not state.commit:
         lines.append(f"merge it with: miyabi merge {state.run_id}")
     lines.append(f"cost {cost}")
-    return "\n".join(lines)
+    return plain("\n".join(lines))
 
 
 def board(state: RunState) -> str:
@@ -147,4 +147,4 @@ def board(state: RunState) -> str:
         facts = f"{world.status:<11}{total:>6}  {cost:>9}  {change:>12}  {world.config.model}"
         lines.append(f"{world.id:<9}{facts}")
         lines += [f"{'':<9}{reason}" for reason in reasons(world)]
-    return "\n".join(lines)
+    return plain("\n".join(lines))

@@ -13,10 +13,12 @@ from miyabi_tui import headless
 from miyabi_tui.engine import events as e
 from miyabi_tui.engine.bus import Bus
 from miyabi_tui.engine.errors import UsageError
+from miyabi_tui.engine.naming import own_branch
 from miyabi_tui.engine.repo import git as repository
 from miyabi_tui.engine.repo import merge as merging
 from miyabi_tui.engine.state import fold
 from miyabi_tui.engine.store.journal import open_journal
+from miyabi_tui.engine.store.lock import driving, is_driven
 from miyabi_tui.engine.summary import commit_message, result
 
 if TYPE_CHECKING:
@@ -25,9 +27,15 @@ if TYPE_CHECKING:
 
 
 async def runs(journal: Path) -> list[RunRow]:
-    """The newest runs first."""
+    """The newest runs first; one that says it runs, but that nobody drives, was interrupted."""
     async with open_journal(journal) as open_one:
-        return await open_one.runs()
+        rows = await open_one.runs()
+    return [
+        msgspec.structs.replace(row, status="interrupted")
+        if row.status == e.RunStatus.RUNNING and not is_driven(journal, row.run_id)
+        else row
+        for row in rows
+    ]
 
 
 def listing(rows: list[RunRow], *, as_json: bool) -> str:
@@ -85,25 +93,38 @@ async def merge(journal: Path, prefix: str, target: str) -> str:
         MergeConflict: it does not apply; nothing was changed.
     """
     async with open_journal(journal) as open_one:
-        run = await open_one.resume(await open_one.find(prefix))
+        here = "" if prefix else str(repository.open_repository(Path()).work_tree)
+        run = await open_one.resume(await open_one.find(prefix, here))
         if run.commit:
             raise UsageError(f"run {run.run_id} is merged already", f"it is on {run.branch}")
         if run.winner is None:
             raise UsageError(f"run {run.run_id} has no winner", run.reason)
-        git = await anyio.to_thread.run_sync(repository.open_repository, Path(run.repo))
-        branch = target or run.target
-        if not target and branch == f"miyabi/{run.issue.key}":
-            branch = await anyio.to_thread.run_sync(merging.free_branch, git, branch)
-        merged = await merging.merge(
-            git,
-            run.world(run.winner).commit,
-            run.base_commit,
-            branch,
-            commit_message(run),
-            await anyio.to_thread.run_sync(repository.identity, git),
-        )
-        await _record(Bus(run.run_id, open_one, seq=run.seq), run, merged)
-        return f"{run.winner} is merged into {merged.branch} ({merged.commit[:9]})"
+        if target:
+            repository.check_branch(repository.open_repository(Path(run.repo)), target)
+        with driving(journal, run.run_id):
+            merged = await _merge(run, target or run.target, new_branch=_is_new(run, target))
+            await _record(Bus(run.run_id, open_one, seq=run.seq), run, merged)
+        where = f"{merged.branch} ({merged.commit[:9]}) in {run.repo}"
+        return f"{run.winner} is merged into {where}"
+
+
+def _is_new(run: RunState, target: str) -> bool:
+    """Whether the run was to make a branch of its own, and no other was asked for now."""
+    return not target and run.target == own_branch(run.issue)
+
+
+async def _merge(run: RunState, branch: str, *, new_branch: bool) -> merging.MergeResult:
+    assert run.winner is not None
+    git = await anyio.to_thread.run_sync(repository.open_repository, Path(run.repo))
+    return await merging.merge(
+        git,
+        run.world(run.winner).commit,
+        run.base_commit,
+        branch,
+        commit_message(run),
+        await anyio.to_thread.run_sync(repository.identity, git),
+        new_branch=new_branch,
+    )
 
 
 async def _record(bus: Bus, run: RunState, merged: merging.MergeResult) -> None:

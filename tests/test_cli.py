@@ -39,13 +39,15 @@ WRONG = {
     "missing openai key": (["run", "x", "--model", "openai/gpt-6"], "OPENAI_API_KEY is not set"),
     "empty issue": (["run", " \n", *REPLAY], "the issue is empty"),
     "no issue": (["run", *REPLAY], "the issue is empty"),
+    "not text": (["run", "caf\udce9", *REPLAY], "the issue is not UTF-8 text"),
+    "recording broken": (["run", "x", "--model", "replay/{broken}"], "cannot read the recording"),
     "issue twice": (["run", "x", "--issue-file", "f"], "the issue is given twice"),
     "no issue file": (["run", "--issue-file", "no-such-file"], "cannot read the issue"),
     "no such base": (["run", "x", *REPLAY, "--base", "nope"], "the base 'nope' does not exist"),
     "an option as base": (["run", "x", *REPLAY, "--base=--all"], "the base '--all' does not exist"),
     "no branch as target": (["run", "x", *REPLAY, "--target", "a..b"], "cannot be a branch"),
     "HEAD as target": (["run", "x", *REPLAY, "--target", "HEAD"], "cannot be a branch"),
-    "demo in a full folder": (["demo", "--keep", "{repo}"], "is not empty"),
+    "demo in a full folder": (["demo", "--keep", "{repo}"], "is not an empty folder"),
     "no such run": (["show", "zzzz"], "there is no run 'zzzz'"),
     "nothing to merge": (["merge"], "there is no run"),
 }
@@ -60,10 +62,15 @@ def test_wrong_use_is_one_line_and_exit_2_and_nothing_is_made(
     racing.git(tmp_path, "init", "-q", str(empty))
     racing.git(tmp_path, "init", "-q", "--bare", str(bare))
     racing.record(turns, {WorldId.ALPHA: racing.FIX})
+    broken = racing.record(tmp_path / "broken", {WorldId.ALPHA: racing.FIX})
+    (broken / "recording.json").write_text("{")
     words, says = WRONG[name]
 
     code = cli.main(
-        [one.format(plain=plain, empty=empty, bare=bare, turns=turns, repo=repo) for one in words]
+        [
+            one.format(plain=plain, empty=empty, bare=bare, turns=turns, broken=broken, repo=repo)
+            for one in words
+        ]
     )
 
     shown = capsys.readouterr()
@@ -75,7 +82,7 @@ def test_wrong_use_is_one_line_and_exit_2_and_nothing_is_made(
     assert racing.git(repo, "branch", "--format=%(refname:short)") == "main"
 
 
-@pytest.mark.parametrize("speed", ["0", "-1", "quick"])
+@pytest.mark.parametrize("speed", ["0", "-1", "quick", "nan"])
 def test_a_speed_that_is_none(speed: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         cli.main(["demo", f"--speed={speed}"])
@@ -157,3 +164,44 @@ def test_uncommitted_work_is_told_and_left_alone(
     assert "merged into miyabi/issue-add-subtracts" in out
     assert (repo / "calc/ops.py").read_text() == "# half done\n"
     assert os.listdir(repo / ".miyabi")
+
+
+def test_a_merge_without_a_name_is_of_this_repository(
+    repo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = racing.record(tmp_path / "turns", {WorldId.ALPHA: racing.FIX})
+    words = ["run", "x", "--worlds", "alpha", "--model", f"replay/{turns}", "--speed", "max"]
+    assert cli.main([*words, "--headless"]) == 0
+    other = racing.make_project(tmp_path / "other")
+
+    monkeypatch.chdir(other)
+    assert cli.main(["merge"]) == 2
+    assert f"there is no run of {other}" in capsys.readouterr().err
+    monkeypatch.chdir(repo)
+    assert cli.main(["merge"]) == 0
+    assert f"in {repo}" in capsys.readouterr().out
+
+
+def test_a_run_that_is_driven_cannot_be_merged_by_another(repo: Path, tmp_path: Path) -> None:
+    from miyabi_tui import paths
+    from miyabi_tui.engine.errors import UsageError
+    from miyabi_tui.engine.store.lock import driving, is_driven
+
+    journal = paths.journal_path()
+    with driving(journal, "r1"):
+        assert is_driven(journal, "r1")
+        with pytest.raises(UsageError, match="is still going on"), driving(journal, "r1"):
+            pass
+    assert not is_driven(journal, "r1")
+
+
+def test_a_terminal_that_is_not_utf8_gets_what_it_can_show(repo: Path, tmp_path: Path) -> None:
+    turns = racing.record(tmp_path / "turns", {WorldId.ALPHA: racing.FIX})
+    done = subprocess.run(
+        [sys.executable, "-m", "miyabi_tui", "run", "x", "--worlds", "alpha",
+         "--model", f"replay/{turns}", "--speed", "max"],
+        cwd=repo, capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    assert b"wins:" in done.stdout

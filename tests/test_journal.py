@@ -180,6 +180,18 @@ async def test_neighbouring_output_is_joined_and_nothing_else_moves(tmp_path: Pa
     ]
 
 
+async def test_half_a_surrogate_pair_is_no_text_and_harms_nobody(tmp_path: Path) -> None:
+    half = e.Output(world=ALPHA, channel=e.Channel.TEXT, text="hi \ud83d")
+    async with open_journal(tmp_path / "miyabi.db") as journal:
+        heard = await tell(
+            journal, started("r1"), half, e.Corrected(world=ALPHA, step=1, text="\ud83d")
+        )
+
+    (_, output, corrected) = [record.event for record in heard.drain()]
+    assert isinstance(output, e.Output) and output.text == "hi ?"
+    assert isinstance(corrected, e.Corrected) and corrected.text == "?"
+
+
 async def test_emit_returns_when_the_event_is_on_disk(tmp_path: Path) -> None:
     path = tmp_path / "miyabi.db"
     async with open_journal(path) as journal, anyio.create_task_group() as group:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import anyio
@@ -12,9 +13,10 @@ import pytest
 from miyabi_tui import history
 from miyabi_tui.engine import events as e
 from miyabi_tui.engine.engine import Engine
-from miyabi_tui.engine.errors import StoreError
+from miyabi_tui.engine.errors import StoreError, WorktreeError
 from miyabi_tui.engine.models.registry import Kind, Provider
 from miyabi_tui.engine.repo.git import open_repository
+from miyabi_tui.engine.repo.worktrees import FiveWorldsManager, Worktree
 from miyabi_tui.engine.state import RunState, WorldStatus
 from miyabi_tui.engine.store.journal import Journal
 from miyabi_tui.engine.worlds import WorldId
@@ -370,3 +372,47 @@ def test_a_run_stopped_at_once_is_in_the_journal(repo: Path, journal: Path, tmp_
     rows = anyio.run(history.runs, journal)
 
     assert [(row.run_id, row.status) for row in rows] == [(engine.run_id, "interrupted")]
+
+
+def test_what_is_measured_is_the_base_whatever_is_checked_out(
+    repo: Path, journal: Path, tmp_path: Path
+) -> None:
+    recording = racing.record(tmp_path / "turns", {ALPHA: racing.FIX})
+    request = racing.request_for(repo, recording)
+    racing.git(repo, "switch", "-q", "--orphan", "docs")
+    racing.git(repo, "commit", "-q", "--allow-empty", "-m", "no code here")
+
+    state, _ = racing.race(request, journal)
+
+    assert not state.notices
+    assert (state.base and state.base.tests_known, state.world(ALPHA).score is not None) == (
+        1,
+        True,
+    )
+
+
+def test_a_base_that_leaves_a_locked_folder_behind_is_only_a_notice(
+    repo: Path, journal: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(self: FiveWorldsManager, worktree: Worktree) -> None:
+        raise WorktreeError(f"cannot remove {worktree.path}", "Permission denied")
+
+    monkeypatch.setattr(FiveWorldsManager, "remove", refuse)
+    recording = racing.record(tmp_path / "turns", {ALPHA: racing.FIX})
+
+    state, _ = racing.race(racing.request_for(repo, recording), journal)
+
+    assert state.winner is ALPHA
+    assert "left behind" in state.notices[-1].text
+
+
+def test_two_runs_at_once_take_two_branches(repo: Path, journal: Path, tmp_path: Path) -> None:
+    recording = racing.record(tmp_path / "turns", {ALPHA: racing.FIX})
+    request = racing.request_for(repo, recording, merge=e.MergePolicy.AUTO)
+    with ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(racing.race, request, journal) for _ in range(2)]
+        states = [run.result()[0] for run in runs]
+
+    assert {state.branch for state in states} == {"miyabi/issue-7", "miyabi/issue-7-2"}
+    for state in states:
+        assert racing.git(repo, "rev-list", "--count", f"main..{state.branch}") == "1"

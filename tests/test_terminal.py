@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 import psutil
@@ -99,3 +100,39 @@ def test_a_closed_terminal_ends_the_run_and_all_it_started(tmp_path: Path) -> No
 def assert_no_process_in(repo: Path) -> None:
     left = [one for one in psutil.process_iter(["cwd"]) if str(repo) in str(one.info["cwd"])]
     assert left == []
+
+
+STUBBORN: racing.Turns = [
+    [("bash", {"command": "trap '' TERM; echo sleeping; while :; do sleep 0.1; done"})]
+]
+
+
+def test_a_second_signal_ends_at_once_with_all_processes_and_a_sane_terminal(
+    tmp_path: Path,
+) -> None:
+    repo = racing.make_project(tmp_path / "project")
+    recording = racing.record(tmp_path / "turns", {WorldId.ALPHA: STUBBORN})
+    with Terminal(*run_args(recording), "--worlds", "alpha", cwd=repo) as terminal:
+        terminal.until("sleeping")
+        terminal.process.send_signal(signal.SIGTERM)
+        terminal.until("ending")
+        terminal.process.send_signal(signal.SIGTERM)
+        assert terminal.end() == -signal.SIGTERM
+    assert_no_process_in(repo)
+
+
+def test_a_terminal_that_does_not_read_holds_up_neither_the_engine_nor_its_end(
+    tmp_path: Path,
+) -> None:
+    repo = racing.make_project(tmp_path / "project")
+    flood: racing.Turns = [
+        [("bash", {"command": "echo sleeping; while :; do seq 1000; sleep 0.01; done"})]
+    ]
+    recording = racing.record(tmp_path / "turns", {WorldId.ALPHA: flood})
+    with Terminal(*run_args(recording), "--worlds", "alpha", cwd=repo) as terminal:
+        terminal.until("sleeping")  # and from here on nobody reads
+        terminal.process.send_signal(signal.SIGTERM)
+        for child in psutil.Process(terminal.process.pid).children(recursive=True):
+            child.wait(20)
+        assert terminal.end() == 3
+    assert_no_process_in(repo)

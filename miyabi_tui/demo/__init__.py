@@ -37,7 +37,7 @@ def make_repository(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
-            raise UsageError(f"{folder} is not empty", "", "name a new folder")
+            raise UsageError(f"{folder} is not an empty folder", "", "name a new one")
         shutil.copytree(
             HERE / "sample",
             folder,

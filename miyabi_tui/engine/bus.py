@@ -9,7 +9,7 @@ import anyio
 from msgspec.structs import replace
 
 from miyabi_tui.engine.errors import StoreError
-from miyabi_tui.engine.events import Gauges, Output, Record
+from miyabi_tui.engine.events import Gauges, Output, Record, sound
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,12 +35,13 @@ class Bus:
         self._clock = clock
         self._seq = seq
         self._pending: list[tuple[float, AnyEvent]] = []
+        self._posted = 0
+        self._done = 0
         self._joinable: dict[WorldId, int] = {}
         self._work = anyio.Event()
         self._urgent = anyio.Event()
         self._written = anyio.Event()
         self._closing = False
-        self._writing = False
         self._error: StoreError | None = None
         self._subscriptions: list[BufferedSubscription] = []
 
@@ -55,7 +56,8 @@ class Bus:
 
     def post(self, event: AnyEvent) -> None:
         """See `Publisher.post`. Neighbouring output of a world is joined while it waits."""
-        at = self._clock()
+        at, event = self._clock(), sound(event)
+        self._posted += 1
         if isinstance(event, Output):
             if self._join(event):
                 return
@@ -91,14 +93,13 @@ class Bus:
         Raises:
             StoreError: the journal cannot be written.
         """
-        while self._pending or self._writing:
+        target = self._posted
+        while self._done < target:
             if self._error is not None:
                 raise self._error
             written = self._written
             self._urgent.set()
             await written.wait()
-        if self._error is not None:
-            raise self._error
 
     async def run(self) -> None:
         """Write and deliver until `close`; the one writer.
@@ -115,24 +116,24 @@ class Bus:
 
     async def _write(self) -> None:
         batch, self._pending = self._pending, []
+        posted = self._posted
         self._joinable.clear()
         self._work, self._urgent = anyio.Event(), anyio.Event()
         if self._closing:
             self._work.set()
         if not batch:
             return
-        self._writing = True
         records = [
             Record(seq, at, event) for seq, (at, event) in enumerate(batch, start=self._seq + 1)
         ]
         try:
             with anyio.CancelScope(shield=True):
                 await self._journal.append(self._run_id, records)
+                self._done = posted
         except StoreError as error:
             self._error = error
             raise
         finally:
-            self._writing = False
             written, self._written = self._written, anyio.Event()
             written.set()
         self._seq += len(records)

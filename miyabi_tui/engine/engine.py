@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 from miyabi_tui.engine import events as e
-from miyabi_tui.engine.errors import MiyabiError
+from miyabi_tui.engine.errors import MiyabiError, StoreError
 from miyabi_tui.engine.state import RunState
 from miyabi_tui.engine.subscription import BufferedSubscription
 
@@ -65,13 +65,17 @@ class Engine:
     ) -> None:
         """End the run if it still goes on: every process of it, the journal, the thread."""
         try:
-            if self._main is not None and not self._main.done():
-                self.stop()
-                self._main.result()
+            self.finish()
         finally:
             for subscription in self._subscriptions:
                 subscription.end()
             self._contexts.close()
+
+    def finish(self) -> None:
+        """End the run if it still goes on, and wait for its end."""
+        if self._main is not None and not self._main.done():
+            self.stop()
+            self._main.result()
 
     @property
     def state(self) -> RunState:
@@ -107,7 +111,7 @@ class Engine:
 
         async def command(race: Race) -> None:
             if lane := race.lane(world):
-                lane.kill("killed by the person")
+                lane.kill("killed by hand")
 
         self._command(command)
 
@@ -134,6 +138,12 @@ class Engine:
                 self._scope.cancel()
 
         self._call(command)
+
+    def abandon(self) -> None:
+        """Kill every process of the run at once, from any thread: the program is about to end."""
+        if self._race is not None:
+            for sandbox in self._race.sandboxes:
+                sandbox.kill()
 
     def diff(self, world: WorldId) -> str:
         """See `Control.diff`."""
@@ -170,12 +180,14 @@ class Engine:
         try:
             from miyabi_tui.engine.bus import Bus
             from miyabi_tui.engine.store.journal import open_journal
+            from miyabi_tui.engine.store.lock import driving
 
             async with open_journal(self._journal_path) as journal:
                 self._bus = bus = Bus(self.run_id, journal)
                 for subscription in self._subscriptions:
                     bus.subscribe(subscription)
-                await self._with_bus(bus)
+                with driving(self._journal_path, self.run_id):
+                    await self._with_bus(bus)
         except Exception as error:
             self._tell_failure(error)
         finally:
@@ -193,18 +205,14 @@ class Engine:
                         self._scope.cancel()
                     await self._race_on(bus)
                 if self._scope.cancelled_caught:
-                    await bus.emit(
-                        e.RunFinished(
-                            status=e.RunStatus.INTERRUPTED, reason="stopped by the person"
-                        )
-                    )
-            except* MiyabiError as errors:
-                error = _first(errors)
-                log.warning("the run failed: %s", error)
-                if bus.state.run_id:
-                    await bus.emit(e.RunFinished(status=e.RunStatus.FAILED, reason=str(error)))
-                else:
+                    await bus.emit(e.RunFinished(status=e.RunStatus.INTERRUPTED, reason="stopped"))
+            except* StoreError:
+                raise
+            except* Exception as errors:
+                if not bus.state.run_id:
                     raise
+                reason = _reason(errors)
+                await bus.emit(e.RunFinished(status=e.RunStatus.FAILED, reason=reason))
             bus.close()
 
     async def _race_on(self, bus: Bus) -> None:
@@ -224,13 +232,15 @@ class Engine:
             await race.run()
 
     def _started(self, request: RunRequest, git: Git, task: str) -> e.RunStarted:
+        from miyabi_tui.engine.naming import own_branch
+
         return e.RunStarted(
             run_id=self.run_id,
             issue=request.issue,
             repo=str(git.work_tree),
             base_ref=request.base_ref,
             base_commit=request.base_commit,
-            target=request.target or f"miyabi/{request.issue.key}",
+            target=request.target or own_branch(request.issue),
             task=task,
             worlds=request.worlds,
             merge=request.merge,
@@ -240,13 +250,19 @@ class Engine:
 
     def _tell_failure(self, error: BaseException) -> None:
         """The journal cannot take it any more: tell whoever listens all the same."""
-        first = _first(error)
-        log.error("the run failed", exc_info=first)
-        reason = str(first) if isinstance(first, MiyabiError) else f"internal error: {first!r}"
-        finished = e.RunFinished(status=e.RunStatus.FAILED, reason=reason)
+        finished = e.RunFinished(status=e.RunStatus.FAILED, reason=_reason(error))
         record = e.Record(self.state.seq + 1, time.time(), finished)
         for subscription in self._subscriptions:
             subscription.put([record])
+
+
+def _reason(error: BaseException) -> str:
+    """What a person is told; a fault of ours also leaves its trace in the log."""
+    first = _first(error)
+    if isinstance(first, MiyabiError):
+        return str(first)
+    log.error("internal error", exc_info=first)
+    return f"an internal error: {first!r}"
 
 
 def _first(error: BaseException) -> BaseException:

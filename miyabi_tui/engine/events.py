@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
@@ -72,7 +73,7 @@ class Ending(StrEnum):
     TIME_LIMIT = "time limit"
     COST_LIMIT = "cost limit"
     MALFORMED = "three malformed calls in a row"
-    PICKED = "picked by the person"
+    PICKED = "picked by hand"
 
 
 class Issue(msgspec.Struct, frozen=True):
@@ -426,6 +427,24 @@ def decode(data: bytes | str) -> AnyEvent:
     """
     event: AnyEvent = _decoder.decode(data)
     return event
+
+
+def sound(event: AnyEvent) -> AnyEvent:
+    """The event as it can be written: half a surrogate pair, which is no text, becomes `?`."""
+    try:
+        encode(event)
+    except UnicodeEncodeError:
+        mended: AnyEvent = msgspec.convert(_mended(msgspec.to_builtins(event)), AnyEvent)
+        return mended
+    return event
+
+
+def _mended(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {key: _mended(one) for key, one in value.items()}
+    return [_mended(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def world_of(event: Event) -> WorldId | None:

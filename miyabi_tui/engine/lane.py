@@ -15,6 +15,7 @@ from miyabi_tui.engine.agents.tools import Toolbox
 from miyabi_tui.engine.errors import MiyabiError, StoreError, WorktreeError
 from miyabi_tui.engine.models.base import UserMessage
 from miyabi_tui.engine.repo.worktrees import commit_all, present_diffstat
+from miyabi_tui.engine.summary import plain
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -145,7 +146,8 @@ class Lane:
 
     def _message(self, attempt: Attempt) -> str:
         subject = f"{self.world.id}: {self._request.issue.title}"
-        return f"{subject}\n\n{textwrap.fill(attempt.summary or attempt.ending.value, 72)}\n"
+        text = textwrap.fill(plain(attempt.summary or attempt.ending.value), 72)
+        return f"{plain(subject)}\n\n{text}\n"
 
     async def _failed(self, title: str, cause: str, next_step: str = "") -> None:
         await self._publisher.emit(

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from miyabi_tui.engine.events import Issue
 
 
 def slug(title: str, most: int = 32) -> str:
@@ -14,3 +18,8 @@ def slug(title: str, most: int = 32) -> str:
             break
         name = f"{name}-{word}".strip("-")
     return name or "task"
+
+
+def own_branch(issue: Issue) -> str:
+    """The branch a winner gets where no target is set."""
+    return f"miyabi/{issue.key}"

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import anyio
 
 from miyabi_tui.engine import events as e
-from miyabi_tui.engine.errors import GitError, MergeConflict
-from miyabi_tui.engine.repo.merge import free_branch, merge
+from miyabi_tui.engine.errors import GitError, MergeConflict, WorktreeError
+from miyabi_tui.engine.repo.merge import merge
 from miyabi_tui.engine.scoring.selection import best, why
 from miyabi_tui.engine.summary import commit_message
 
@@ -63,16 +63,12 @@ class Race:
             MiyabiError: the base cannot be measured.
         """
         await self._bus.emit(e.PhaseChanged(phase=e.Phase.RACING))
-        try:
-            async with anyio.create_task_group() as base:
-                base.start_soon(self._measure_base)
-                async with anyio.create_task_group() as lanes:
-                    for lane in self._lanes.values():
-                        lanes.start_soon(self._run_lane, lane)
-                base.cancel_scope.cancel()  # nobody waits for it any more
-        finally:
-            with anyio.CancelScope(shield=True):
-                await self._base_sandbox.stop()
+        async with anyio.create_task_group() as base:
+            base.start_soon(self._measure_base)
+            async with anyio.create_task_group() as lanes:
+                for lane in self._lanes.values():
+                    lanes.start_soon(self._run_lane, lane)
+            base.cancel_scope.cancel()  # nobody waits for it any more
         self.racing = False
         await self._bus.emit(e.PhaseChanged(phase=e.Phase.CHOOSING))
         await self._choose()
@@ -111,7 +107,15 @@ class Race:
             await self._reviewer.measure_base(worktree, self._base_sandbox)
         finally:
             with anyio.CancelScope(shield=True):
-                await self._manager.remove(worktree)
+                await self._base_sandbox.stop()
+                await self._remove(worktree)
+
+    async def _remove(self, worktree: Worktree) -> None:
+        """Remove the base's worktree; what its tests left behind is no reason to fail."""
+        try:
+            await self._manager.remove(worktree)
+        except WorktreeError as error:
+            await self._notice(f"left behind: {error}")
 
     # --- the choice -------------------------------------------------------------------------------
 
@@ -145,7 +149,7 @@ class Race:
         by_evidence = best(self._bus.state.worlds)
         override = by_evidence is None or by_evidence.id is not world
         against = f" against {by_evidence.id}" if override and by_evidence else ""
-        reason = f"picked by the person{against}"
+        reason = f"picked by hand{against}"
         if state.ineligible:
             reason += f", although {state.ineligible[0]}"
         await self._bus.emit(
@@ -172,9 +176,9 @@ class Race:
             if self._picked is not None:
                 await self._select_picked(self._picked)
             elif self._merge_asked:
-                self._merge_asked = False
                 if self._bus.state.winner is not None and await self._merge():
                     break
+                self._merge_asked = False  # also what was pressed meanwhile
         await self._finish()
 
     def _target(self) -> str:
@@ -187,8 +191,6 @@ class Race:
         await self._bus.emit(e.PhaseChanged(phase=e.Phase.MERGING))
         with anyio.CancelScope(shield=True):
             try:
-                if not self._request.target:
-                    branch = await anyio.to_thread.run_sync(free_branch, self._git, branch)
                 result = await merge(
                     self._git,
                     world.commit,
@@ -196,6 +198,7 @@ class Race:
                     branch,
                     commit_message(state),
                     self._identity,
+                    new_branch=not self._request.target,
                 )
             except (MergeConflict, GitError) as error:
                 files = error.files if isinstance(error, MergeConflict) else ()
@@ -222,6 +225,11 @@ class Race:
         await self._bus.emit(e.RunFinished(status=status, reason=reason))
 
     # --- the person -------------------------------------------------------------------------------
+
+    @property
+    def sandboxes(self) -> list[Sandbox]:
+        """Everywhere something of this race may run."""
+        return [*(lane.sandbox for lane in self._lanes.values()), self._base_sandbox]
 
     def lane(self, world: WorldId) -> Lane | None:
         """The lane of a world, None where it does not race."""

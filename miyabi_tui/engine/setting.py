@@ -21,10 +21,10 @@ from miyabi_tui.engine.repo.git import identity
 from miyabi_tui.engine.repo.worktrees import FiveWorldsManager
 from miyabi_tui.engine.sandbox.environment import free_ports, world_environment
 from miyabi_tui.engine.sandbox.process import ProcessSandbox
-from miyabi_tui.engine.scoring.toolchain import find_toolchain
+from miyabi_tui.engine.scoring.toolchain import SETTINGS, find_toolchain
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Iterable, Mapping
 
     from miyabi_tui.engine.bus import Bus
     from miyabi_tui.engine.models.base import Model
@@ -47,9 +47,8 @@ async def prepare(request: RunRequest, git: Git, bus: Bus, task: str) -> AsyncGe
     }
     with tempfile.TemporaryDirectory(prefix="miyabi-") as scratch:
         async with _models(specs, request.speed) as models:
-            for spec in specs.values():
-                await _warn_of_unknown_price(spec, bus)
-            toolchain = await _toolchain(request, git, bus)
+            await _warn_of_unknown_prices(specs.values(), bus)
+            toolchain = await _toolchain(request, git, bus, Path(scratch, "settings"))
             manager = FiveWorldsManager(git, request.base_commit, request.issue.key, task)
             boxes = await anyio.to_thread.run_sync(_sandboxes, request, toolchain, manager)
             reviewer = ReviewAgent(toolchain, bus, Path(scratch), request.test_seconds)
@@ -90,15 +89,25 @@ async def _models(
                 await model.aclose()
 
 
-async def _toolchain(request: RunRequest, git: Git, bus: Bus) -> Toolchain:
-    listing = await git("ls-tree", "-r", "-z", "--name-only", request.base_commit)
-    files = listing.split("\0")
-    toolchain = await anyio.to_thread.run_sync(
-        find_toolchain, git.work_tree, files, request.commands
+async def _toolchain(request: RunRequest, git: Git, bus: Bus, scratch: Path) -> Toolchain:
+    """What the base commit is measured with; the user's checkout may hold something else."""
+    base = request.base_commit
+    files = (await git("ls-tree", "-r", "-z", "--name-only", base)).split("\0")
+    for name in set(files) & set(SETTINGS):
+        text = await git("show", f"{base}:{name}")
+        await anyio.to_thread.run_sync(functools.partial(_write, scratch / name, text))
+    find = functools.partial(
+        find_toolchain, git.work_tree, files, request.commands, settings=scratch
     )
+    toolchain = await anyio.to_thread.run_sync(find)
     if toolchain.remark:
         bus.post(e.Notice(level=e.Level.WARNING, text=toolchain.remark))
     return toolchain
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8", errors="replace")
 
 
 def _sandboxes(
@@ -113,6 +122,7 @@ def _sandboxes(
                 world,
                 path_first=[manager.path(world) / folder for folder in toolchain.path_first],
                 extra=request.env,
+                keys={one.key_variable for one in request.providers.values()},
                 ports=next(ports, range(0)),
             )
         )
@@ -124,11 +134,14 @@ def _price(spec: registry.ModelSpec, name: str, usage: Usage) -> float | None:
     return prices.cost_usd(name, usage, spec.base_url)
 
 
-async def _warn_of_unknown_price(spec: registry.ModelSpec, bus: Bus) -> None:
+async def _warn_of_unknown_prices(specs: Iterable[registry.ModelSpec], bus: Bus) -> None:
     """Say before the race that a dollar limit cannot hold; this also loads the price list."""
-    if spec.provider.kind is registry.Kind.REPLAY:
-        return
-    price = await anyio.to_thread.run_sync(_price, spec, spec.name, Usage(1_000, 1_000))
-    if price is None:
-        text = f"no price is known for {spec.name}: its dollar limit cannot hold, steps and time do"
+    unknown = [
+        spec.name
+        for spec in specs
+        if spec.provider.kind is not registry.Kind.REPLAY
+        and await anyio.to_thread.run_sync(_price, spec, spec.name, Usage(1_000, 1_000)) is None
+    ]
+    if unknown:
+        text = f"no price is known for {', '.join(unknown)}: only steps and time limit what it uses"
         bus.post(e.Notice(level=e.Level.WARNING, text=text))

@@ -216,7 +216,8 @@ def _run_started(state: RunState, event: e.RunStarted, at: float) -> RunState:
 
 
 def _phase_changed(state: RunState, event: e.PhaseChanged, at: float) -> RunState:
-    return replace(state, phase=event.phase)
+    ready = state.merge_ready and event.phase is not e.Phase.MERGING
+    return replace(state, phase=event.phase, merge_ready=ready)
 
 
 def _notice(state: RunState, event: e.Notice, at: float) -> RunState:
@@ -280,6 +281,19 @@ def _run_finished(state: RunState, event: e.RunFinished, at: float) -> RunState:
         reason=event.reason or state.reason,
         phase=e.Phase.FINISHED,
         merge_ready=False,
+        ended_at=state.ended_at or at,
+        worlds=tuple(one if one.ended else _cut_short(one, at) for one in state.worlds),
+    )
+
+
+def _cut_short(world: WorldState, at: float) -> WorldState:
+    """A world that was still at work when its run ended."""
+    return replace(
+        world,
+        status=WorldStatus.KILLED,
+        reason="the run ended",
+        doing="",
+        waiting="",
         ended_at=at,
     )
 
@@ -343,7 +357,7 @@ def _paused(world: WorldState, event: e.WorldPaused, at: float) -> WorldState:
 def _continued(world: WorldState, event: e.WorldContinued, at: float) -> WorldState:
     if world.status is not WorldStatus.PAUSED:
         return world
-    return replace(world, status=world.before_pause)
+    return replace(world, status=world.before_pause, last_output_at=at)
 
 
 def _waiting(world: WorldState, event: e.WorldWaiting, at: float) -> WorldState:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +12,22 @@ if TYPE_CHECKING:
     from miyabi_tui.engine.state import RunState, WorldState
 
 
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+
+
+def plain(text: str) -> str:
+    """Text of an agent for a terminal or a commit: without escape codes and other controls."""
+    return _CONTROL.sub("", text.replace("\t", "    "))
+
+
 def commit_message(run: RunState) -> str:
     """The message of the squashed commit: the issue, the winner, all scores, the choice."""
     assert run.winner is not None
     winner = run.world(run.winner)
     number = f" (#{run.issue.number})" if run.issue.number is not None else ""
-    parts = [f"{run.issue.title}{number}"]
+    parts = [plain(f"{run.issue.title}{number}")]
     if winner.summary:
-        parts.append(textwrap.fill(winner.summary, 72))
+        parts.append(textwrap.fill(plain(winner.summary), 72))
     scores = " · ".join(
         f"{world.id} {world.score.total:g}" for world in run.ranking if world.score is not None
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import anyio
 import msgspec
@@ -10,7 +10,7 @@ import msgspec
 from miyabi_tui.engine import events as e
 from miyabi_tui.engine.agents import tools
 from miyabi_tui.engine.agents.prompting import CORRECTION
-from miyabi_tui.engine.errors import StreamBroken
+from miyabi_tui.engine.errors import MiyabiError, StreamBroken
 from miyabi_tui.engine.models.base import (
     AssistantMessage,
     ReasoningDelta,
@@ -22,6 +22,8 @@ from miyabi_tui.engine.models.base import (
     TurnEnd,
     UserMessage,
 )
+from miyabi_tui.engine.repo.git import Diffstat
+from miyabi_tui.engine.sandbox.deadline import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from miyabi_tui.engine.agents.tools import Toolbox, ToolResult
     from miyabi_tui.engine.models.base import Message, Model, Usage
     from miyabi_tui.engine.publisher import Publisher
-    from miyabi_tui.engine.repo.git import Diffstat
     from miyabi_tui.engine.worlds import WorldConfig
 
     Price = Callable[[str, Usage], float | None]
@@ -42,10 +43,10 @@ MALFORMED_AT_MOST = 3
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What one world may use: steps, seconds of work (pauses excluded), US dollars."""
 
-    steps: int = 60
-    seconds: float = 1_500.0
-    cost_usd: float = 1.0
-    max_tokens: int = 16_000
+    steps: Annotated[int, msgspec.Meta(ge=1)] = 60
+    seconds: Annotated[float, msgspec.Meta(gt=0)] = 1_500.0
+    cost_usd: Annotated[float, msgspec.Meta(gt=0)] = 1.0
+    max_tokens: Annotated[int, msgspec.Meta(ge=1)] = 16_000
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -91,9 +92,17 @@ class CodeGenAgent:
             ModelError: the model failed.
             StoreError: the journal cannot be written.
         """
-        world, history = self._world.id, messages
+        world = self._world.id
         await self._publisher.emit(e.WorldStarted(world=world, system=system, messages=messages))
-        step = 0
+        deadline = Deadline(self._limits.seconds)
+        self._gate.limit(deadline)
+        with deadline.scope:
+            return await self._work(system, messages)
+        return Attempt(e.Ending.TIME_LIMIT)
+
+    async def _work(self, system: str, history: tuple[Message, ...]) -> Attempt:
+        world = self._world.id
+        step, change = 0, Diffstat()
         while True:
             await self._gate.passed()
             if ending := self._limit_reached(step):
@@ -102,7 +111,7 @@ class CodeGenAgent:
             answer = await self._turn(step, system, history)
             replies, finished = await self._answer(step, answer)
             history = (*history, answer, *replies)
-            change = await self._measure()
+            change = await self._change(change)
             await self._publisher.emit(
                 e.StepFinished(
                     world=world,
@@ -116,6 +125,13 @@ class CodeGenAgent:
                 return Attempt(e.Ending.FINISHED, finished)
             if self._malformed >= MALFORMED_AT_MOST:
                 return Attempt(e.Ending.MALFORMED)
+
+    async def _change(self, before: Diffstat) -> Diffstat:
+        """The change so far; a file that cannot be read just now is no reason to end a world."""
+        try:
+            return await self._measure()
+        except (MiyabiError, OSError):
+            return before
 
     def _limit_reached(self, step: int) -> e.Ending | None:
         if step >= self._limits.steps:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import anyio
+
+if TYPE_CHECKING:
+    from miyabi_tui.engine.sandbox.deadline import Deadline
 
 
 class Gate:
@@ -14,6 +19,13 @@ class Gate:
         self._started = anyio.current_time()
         self._paused = 0.0
         self._closed_at: float | None = None
+        self._deadline: Deadline | None = None
+
+    def limit(self, deadline: Deadline) -> None:
+        """Let a time limit run whenever the gate is open."""
+        self._deadline = deadline
+        if self.is_open:
+            deadline.run()
 
     @property
     def is_open(self) -> bool:
@@ -25,6 +37,8 @@ class Gate:
         if self._closed_at is None:
             self._closed_at = anyio.current_time()
             self._open = anyio.Event()
+            if self._deadline is not None:
+                self._deadline.suspend()
 
     def open(self) -> None:
         """Let everyone through."""
@@ -32,6 +46,8 @@ class Gate:
             self._paused += anyio.current_time() - self._closed_at
             self._closed_at = None
             self._open.set()
+            if self._deadline is not None:
+                self._deadline.run()
 
     async def passed(self) -> None:
         """Wait until the gate is open."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import ssl
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -54,7 +55,7 @@ _NEXT_STEP = {
     401: "check the key in {key_variable}",
     402: "add credit to the {provider} account, or race another model",
     403: "ask {provider} for access to {model}, or race another model",
-    404: "check the model name {model!r} and the base URL {url}",
+    404: "check the model name {model!r} and the base URL {shown_url}",
     413: "the conversation is too long for {model}: narrow the task",
 }
 
@@ -70,6 +71,11 @@ class Endpoint(msgspec.Struct, frozen=True):
     def name(self) -> str:
         """`PROVIDER/MODEL`."""
         return f"{self.provider}/{self.model}"
+
+    @property
+    def shown_url(self) -> str:
+        """The address without a user or password in it."""
+        return re.sub(r"://[^/@]*@", "://", self.url)
 
     @property
     def key_variable(self) -> str:
@@ -174,7 +180,12 @@ def _refusal(endpoint: Endpoint, status: int, cause: str, wait: float | None) ->
     if status >= 500 or status == 409:
         return Overloaded(f"{name} has a fault of its own", cause, "try later, or another model")
     step = _NEXT_STEP.get(status, "read the cause: {model} may not take what was sent")
-    step = step.format(key_variable=endpoint.key_variable, **msgspec.structs.asdict(endpoint))
+    step = step.format(
+        provider=endpoint.provider,
+        model=endpoint.model,
+        shown_url=endpoint.shown_url,
+        key_variable=endpoint.key_variable,
+    )
     return RequestRefused(f"{name} refused the request", cause, step)
 
 
@@ -184,9 +195,9 @@ def _line_fault(endpoint: Endpoint, error: Exception) -> ModelError:
     root = error.__cause__ if isinstance(error.__cause__, Exception) else error
     cause = str(root) or type(root).__name__
     if isinstance(root, (httpx2.UnsupportedProtocol, httpx2.LocalProtocolError)):
-        step = f"check the base URL {endpoint.url} and the key in {endpoint.key_variable}"
+        step = f"check the base URL {endpoint.shown_url} and the key in {endpoint.key_variable}"
         return RequestRefused(f"{endpoint.name} cannot be asked", cause, step)
-    step = f"check the network, and that {endpoint.url} can be reached"
+    step = f"check the network, and that {endpoint.shown_url} can be reached"
     if isinstance(root, httpx2.TimeoutException):
         return ConnectionLost(f"{endpoint.name} was silent for too long", cause, step)
     return ConnectionLost(f"the line to {endpoint.name} was lost", cause, step)

@@ -27,6 +27,6 @@ def cost_usd(model: str, usage: Usage, base_url: str | None = None) -> float | N
             price = genai_prices.calc_price(counted, name, provider_api_url=base_url)
         else:
             price = genai_prices.calc_price(counted, name, provider_id=provider)
-    except LookupError:
+    except (LookupError, ValueError):  # ValueError: usage that contradicts itself
         return None
     return float(price.total_price)

@@ -72,7 +72,7 @@ def check(
         UsageError: the name has no provider, the provider is unknown, or its key is missing.
     """
     source = os.environ if env is None else env
-    known = {**PROVIDERS, **providers}
+    known = {**PROVIDERS, **{key: _completed(key, one) for key, one in providers.items()}}
     provider_name, slash, model = name.partition("/")
     if not slash or not model:
         raise UsageError(
@@ -87,6 +87,11 @@ def check(
             "",
             f"use {', '.join(known)}, or add [providers.{provider_name}] to miyabi.toml",
         )
+    base_url = provider.base_url or source.get(provider.base_url_variable) or None
+    if provider_name not in PROVIDERS and not base_url and provider.kind is not Kind.REPLAY:
+        raise UsageError(
+            f"the provider {provider_name!r} has no base_url", "", "set it in miyabi.toml"
+        )
     if provider.key_variable and not source.get(provider.key_variable):
         raise UsageError(
             f"the key for {name} is missing",
@@ -96,8 +101,20 @@ def check(
     folder = provider.base_url or model
     if provider.kind is Kind.REPLAY and not Path(folder).is_dir():
         raise UsageError(f"there is no recording in {folder}", "", "name a folder of turns")
-    base_url = provider.base_url or source.get(provider.base_url_variable) or None
     return ModelSpec(name, provider_name, model, provider, base_url)
+
+
+def _completed(name: str, provider: Provider) -> Provider:
+    """A provider of the settings; what it does not say of a well-known name is as known."""
+    known = PROVIDERS.get(name)
+    if known is None or known.kind is not provider.kind:
+        return provider
+    return Provider(
+        provider.kind,
+        provider.base_url or known.base_url,
+        provider.key_variable or known.key_variable,
+        provider.base_url_variable or known.base_url_variable,
+    )
 
 
 def create(spec: ModelSpec, *, speed: float = 1.0, env: Mapping[str, str] | None = None) -> Model:

@@ -138,7 +138,7 @@ def _nested_repositories(worktree: Worktree) -> list[str]:
 def _repositories_below(root: Path) -> Iterator[str]:
     folders = [str(root)]
     while folders:
-        with contextlib.suppress(PermissionError), os.scandir(folders.pop()) as entries:
+        with contextlib.suppress(OSError), os.scandir(folders.pop()) as entries:
             for entry in entries:
                 if entry.name in NOT_WALKED or not entry.is_dir(follow_symlinks=False):
                     continue

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import ModuleType
 
+OLDEST_GIT = (2, 38)  # `merge-tree --write-tree`
 SWITCHED_OFF = (
     "core.fsmonitor=false",
     "core.hooksPath=/dev/null",
@@ -154,6 +155,8 @@ def open_repository(path: Path) -> Git:
             )
         raise UsageError(f"git cannot open {path}", printable(str(complaint)).strip())
 
+    if _gitpython().Git().version_info < OLDEST_GIT:
+        raise UsageError("this git is too old", "the merge needs 2.38 or newer", "update git")
     if ask("--is-bare-repository") == "true":
         raise UsageError(f"{path} is a bare repository", "", "use a clone with a checkout")
     if ask("--is-inside-work-tree") != "true":

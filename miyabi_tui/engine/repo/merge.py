@@ -7,6 +7,7 @@ and refuses overlapping ones.
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,9 @@ from miyabi_tui.engine.repo.git import Git, commit_of, git_dir_of, printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+ATTEMPTS = 20  # at a new branch's name, while other engines take names too
 
 
 class MergeResult(msgspec.Struct, frozen=True):
@@ -36,27 +40,38 @@ def free_branch(git: Git, wanted: str) -> str:
     if any(_tip(git, "/".join(folders[: n + 1])) for n in range(len(folders))):
         wanted = wanted.replace("/", "-")
     name, number = wanted, 1
-    while _tip(git, name):
+    while _tip(git, name) or _has_branches_below(git, name):
         number += 1
         name = f"{wanted}-{number}"
     return name
 
 
 def merge_winner(
-    git: Git, commit: str, base: str, branch: str, message: str, identity: Mapping[str, str]
+    git: Git,
+    commit: str,
+    base: str,
+    branch: str,
+    message: str,
+    identity: Mapping[str, str],
+    *,
+    new_branch: bool = False,
 ) -> MergeResult:
     """Squash `commit`, which grew from `base`, into one commit on `branch`. Blocks.
+
+    `new_branch` makes a branch of that name, or the next free one: never on top of another run's.
 
     Raises:
         MergeConflict: it does not apply, or the branch is checked out with overlapping edits;
             nothing was changed.
         GitError: git failed.
     """
-    tip = _tip(git, branch)
-    onto = tip or base
     # As one commit on the base, whatever the agent did to the history in between.
     tree_of_it = f"{commit}^{{tree}}"
     _, squashed = git.run("commit-tree", tree_of_it, "-p", base, "-m", message, env=identity)
+    if new_branch:
+        return MergeResult(_make_branch(git, branch, squashed), squashed)
+    tip = _tip(git, branch)
+    onto = tip or base
     tree = _merged_tree(git, onto, squashed, branch)
     _, merged = git.run("commit-tree", tree, "-p", onto, "-m", message, env=identity)
     checkout = _checked_out(git, branch) if tip else None
@@ -67,13 +82,44 @@ def merge_winner(
     return MergeResult(branch, merged)
 
 
+def _make_branch(git: Git, wanted: str, commit: str) -> str:
+    """A branch at `commit`: another engine may take the same name at the same moment.
+
+    Raises:
+        GitError: no name could be had.
+    """
+    for _ in range(ATTEMPTS):
+        branch = free_branch(git, wanted)
+        try:
+            git.run("update-ref", "-m", "miyabi: merge", f"refs/heads/{branch}", commit, "")
+        except GitError as error:
+            refused = error
+        else:
+            return branch
+    raise refused
+
+
 async def merge(
-    git: Git, commit: str, base: str, branch: str, message: str, identity: Mapping[str, str]
+    git: Git,
+    commit: str,
+    base: str,
+    branch: str,
+    message: str,
+    identity: Mapping[str, str],
+    *,
+    new_branch: bool = False,
 ) -> MergeResult:
     """`merge_winner`, off the event loop; it is not left half done when cancelled."""
-    return await anyio.to_thread.run_sync(
-        merge_winner, git, commit, base, branch, message, identity
+    call = functools.partial(
+        merge_winner, git, commit, base, branch, message, identity, new_branch=new_branch
     )
+    return await anyio.to_thread.run_sync(call)
+
+
+def _has_branches_below(git: Git, name: str) -> bool:
+    """Whether `name/…` exists, which forbids a branch `name`."""
+    _, found = git.run("for-each-ref", "--count=1", f"refs/heads/{name}/")
+    return bool(found)
 
 
 def _tip(git: Git, branch: str) -> str:

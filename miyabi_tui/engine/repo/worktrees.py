@@ -136,6 +136,11 @@ class FiveWorldsManager:
                 cause,
                 "is the disk full, or does a branch of that name exist?",
             ) from error
+        except BaseException:  # cancelled: nobody has worked in it, and no event names it
+            if registered:
+                with anyio.CancelScope(shield=True):
+                    await self._forget(path, branch)
+            raise
         return worktree
 
     async def _forget(self, path: Path, branch: str) -> None:

@@ -69,6 +69,10 @@ class Sandbox(Protocol):
         """What the processes use now. Blocks for a few milliseconds: call it in a thread."""
         ...
 
+    def kill(self) -> None:
+        """Kill everything at once, from any thread; for when there is no time left for `stop`."""
+        ...
+
     async def stop(self) -> None:
         """End everything that still runs."""
         ...

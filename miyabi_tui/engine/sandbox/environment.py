@@ -11,7 +11,7 @@ import socket
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Container, Iterable, Mapping
     from pathlib import Path
 
     from miyabi_tui.engine.worlds import WorldId
@@ -28,7 +28,7 @@ SECRET = (
     "*_AUTH *_AUTH_*"
 ).split()
 # An index or a proxy with a password in its address; let through only where a setting names it.
-_PASSWORD = re.compile(r"://[^/\s@]*:[^/\s@]+@")
+_PASSWORD = re.compile(r"://[^/\s@]+@")
 
 FIXED = {
     "PAGER": "cat",
@@ -52,11 +52,13 @@ def world_environment(
     path_first: Iterable[Path] = (),
     extra: Iterable[str] = (),
     ports: range = range(0),
+    keys: Container[str] = (),
     base: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """The environment of a world's commands, from `base` (default: this process's own).
 
-    `extra` names further variables to let through; `path_first` goes before the user's PATH.
+    `extra` names further variables to let through, but never one of `keys`, which hold the
+    providers' keys; `path_first` goes before the user's PATH.
     `world` None is the base commit's own measurement.
     """
     source = os.environ if base is None else base
@@ -64,7 +66,8 @@ def world_environment(
     env = {
         name: value
         for name, value in source.items()
-        if not _matches(name.upper(), SECRET)
+        if name not in keys
+        and not _matches(name.upper(), SECRET)
         and (_matches(name, asked_for) or (_matches(name, ALLOWED) and not _PASSWORD.search(value)))
     }
     env |= FIXED

@@ -179,6 +179,12 @@ class ProcessSandbox:
         async with self._hand:
             await self._signal_all(signal.SIGKILL)
 
+    def kill(self) -> None:
+        """See `Sandbox.kill`."""
+        while pids := self._pids():
+            for pid in pids:
+                _signal(pid, signal.SIGKILL)
+
     async def _signal_all(self, signum: signal.Signals) -> None:
         """Signal the known groups at once, then whatever else carries the mark.
 

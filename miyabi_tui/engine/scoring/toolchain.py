@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 RUFF, FLAKE8, PYLINT = "ruff", "flake8", "pylint"
+# The files that say which linter a project is for.
+SETTINGS = (
+    *("pyproject.toml", "setup.cfg", "tox.ini", "ruff.toml", ".ruff.toml"),
+    *(".flake8", ".pylintrc", "pylintrc"),
+)
 
 
 class Commands(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,16 +64,23 @@ class Toolchain(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find_toolchain(
-    repo: Path, files: Sequence[str], commands: Commands, env: Mapping[str, str] | None = None
+    repo: Path,
+    files: Sequence[str],
+    commands: Commands,
+    env: Mapping[str, str] | None = None,
+    settings: Path | None = None,
 ) -> Toolchain:
-    """The toolchain of the project in `repo`, whose tracked files are `files`."""
+    """The toolchain of the project in `repo`, whose files at the base are `files`.
+
+    `settings` is a folder with the base's own versions of `SETTINGS`; `repo` where None.
+    """
     if not any(name.endswith(".py") for name in files):
         return Toolchain(commands=commands, python=None, linter="", path_first=())
     python = commands.python or _interpreter(repo, os.environ if env is None else env)
     return Toolchain(
         commands=commands,
         python=python,
-        linter=_linter(repo, str(repo / python)),
+        linter=_linter(settings or repo, str(repo / python)),
         path_first=(Path(python).parent,),
     )
 

@@ -109,19 +109,21 @@ class Journal:
         names = RunRow.__struct_fields__
         return [RunRow(**dict(zip(names, row, strict=True))) for row in rows]
 
-    async def find(self, prefix: str) -> str:
-        """The one run whose id begins with `prefix`; the newest run for an empty one.
+    async def find(self, prefix: str, repo: str = "") -> str:
+        """The one run whose id begins with `prefix`; for an empty one the newest, of `repo`.
 
         Raises:
             UsageError: there is none, or more than one.
         """
-        query = "SELECT id FROM execution_runs WHERE substr(id, 1, ?) = ? ORDER BY started_at DESC"
-        found = [row[0] for row in await self._connection.execute_fetchall(
-            query, (len(prefix), prefix))]  # fmt: skip
+        query = (
+            "SELECT id FROM execution_runs WHERE substr(id, 1, ?) = ? AND (? = '' OR repo = ?)"
+            " ORDER BY started_at DESC"
+        )
+        rows = await self._connection.execute_fetchall(query, (len(prefix), prefix, repo, repo))
+        found = [str(row[0]) for row in rows]
         if not found:
-            raise UsageError(
-                f"there is no run {prefix!r}".replace(" ''", ""), "", "see: miyabi runs"
-            )
+            which = f" {prefix!r}" if prefix else f" of {repo}" if repo else ""
+            raise UsageError(f"there is no run{which}", "", "see: miyabi runs")
         if prefix and len(found) > 1 and prefix not in found:
             raise UsageError(f"{prefix!r} begins {len(found)} runs", "", "give more of the id")
         return prefix if prefix in found else str(found[0])
