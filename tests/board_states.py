@@ -350,17 +350,28 @@ def merged() -> Script:
     return script
 
 
+NOBODY = "no world is eligible; everything is kept"
+
+
+def nobody() -> Script:
+    """Nobody may win by the evidence; the run waits for the person. Delta has no result."""
+    script = opened()
+    for world in (A, B, C):
+        scored(script, world, UNSAFE, "a new High security finding: use of eval")
+    script.add(e.WorldKilled(world=D, reason="ended by you"))
+    scored(script, E, BROKEN, "it does not build")
+    return script.add(e.PhaseChanged(phase=e.Phase.CHOOSING), e.NoWinner(reason=NOBODY))
+
+
 def no_winner() -> Script:
     """The race is over and nobody may win."""
     script = opened()
     for world in (A, B, C, D):
         scored(script, world, UNSAFE, "a new High security finding: use of eval")
     scored(script, E, BROKEN, "it does not build")
-    reason = "no world is eligible; everything is kept"
-    script.add(
-        e.NoWinner(reason=reason), e.RunFinished(status=e.RunStatus.NO_WINNER, reason=reason)
+    return script.add(
+        e.NoWinner(reason=NOBODY), e.RunFinished(status=e.RunStatus.NO_WINNER, reason=NOBODY)
     )
-    return script
 
 
 def stillborn() -> Script:

@@ -8,7 +8,11 @@ import pytest
 from textual.geometry import Region, Size
 
 from miyabi_tui.app import MiyabiApp
+from miyabi_tui.engine import events as e
+from miyabi_tui.engine.state import fold
+from miyabi_tui.engine.worlds import WorldId
 from miyabi_tui.widgets.board import places
+from miyabi_tui.widgets.words import outcome, phase
 from tests import board_states as states
 from tests import snapshot_support  # noqa: F401
 
@@ -48,6 +52,10 @@ def test_a_race_that_could_not_begin(snap_compare: Callable[..., bool]) -> None:
 
 def test_waiting_for_the_merge(snap_compare: Callable[..., bool]) -> None:
     assert snap_compare(board(states.waiting_for_merge()), terminal_size=(120, 40))
+
+
+def test_nobody_may_win(snap_compare: Callable[..., bool]) -> None:
+    assert snap_compare(board(states.nobody()))
 
 
 def test_no_winner(snap_compare: Callable[..., bool]) -> None:
@@ -97,3 +105,22 @@ def test_three_and_two() -> None:
     found = places(Size(120, 37), 5, 0)
     rows = [region.y for region in found if region is not None]
     assert rows == [0, 0, 0, 19, 19]
+
+
+def test_a_failed_merge_is_said_in_80_columns() -> None:
+    script = states.waiting_for_merge()
+    script.add(e.PhaseChanged(phase=e.Phase.MERGING))
+    cause = "main and the winner changed the same lines"
+    files = ("ledger/parse.py", "tests/test_parse.py", "README.md")
+    script.add(e.MergeFailed(world=WorldId.ALPHA, branch="main", cause=cause, files=files))
+    script.add(e.PhaseChanged(phase=e.Phase.CHOOSING))
+    said = outcome(fold(script.records))[0]
+    assert said == "conflict with main in ledger/parse.py +2 · m again, w another"
+    script.add(e.MergeFailed(world=WorldId.ALPHA, branch="main", cause="git is not there"))
+    assert outcome(fold(script.records))[0] == "git is not there · m again, w another"
+
+
+def test_the_run_says_that_it_waits_for_a_pick() -> None:
+    run = fold(states.nobody().records)
+    assert str(phase(run)) == "⊘ waiting for you"
+    assert outcome(run)[0] == "no safe winner · w picks a world anyway, q leaves"

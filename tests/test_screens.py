@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from textual.events import Key
+from textual.geometry import Region
 
 from miyabi_tui.app import MiyabiApp
 from miyabi_tui.engine import events as e
 from miyabi_tui.engine.state import fold
 from miyabi_tui.engine.worlds import WorldId
 from miyabi_tui.screens.commands import COMMANDS, hints
+from miyabi_tui.screens.dialog import LeaveQuestion
 from miyabi_tui.screens.diff import DiffScreen
-from miyabi_tui.screens.pick import against, consequences
-from miyabi_tui.widgets.diff_view import DiffView
+from miyabi_tui.screens.pick import PickQuestion, against, consequences
+from miyabi_tui.screens.race import LOOK_AGAIN
+from miyabi_tui.widgets.diff_view import DiffView, inks_of, summary
 from tests import board_states as states
 from tests import snapshot_support  # noqa: F401
 
@@ -107,6 +111,7 @@ async def test_keys(state: Callable[[], states.Script], keys: list[str], asked: 
         (states.merged, ["2", "w"], "No winner can be picked any more"),
         (states.merged, ["p"], "Nothing to pause"),
         (states.no_winner, ["m"], "There is no safe winner"),
+        (states.nobody, ["4", "w"], "Delta has no result, so it cannot win"),
         (states.Script, ["p"], "The worlds are not there yet"),
         (states.Script, ["3"], "The worlds are not there yet"),
         (lambda: states.opened(worlds=2), ["4"], "There is no world 4"),
@@ -257,6 +262,8 @@ def test_the_footer_offers_only_what_would_do_something() -> None:
     assert offered(states.waiting_for_merge(), WorldId.ALPHA)[0] == "merge"
     assert "kill" not in offered(states.merged(), WorldId.BETA)
     assert hints(fold([]), None, False)[-1].action == "leave"
+    assert offered(states.nobody(), WorldId.ALPHA)[0] == "pick"
+    assert "pick" not in offered(states.nobody(), WorldId.DELTA)
 
 
 def shot(script: states.Script) -> MiyabiApp:
@@ -278,6 +285,8 @@ SHOTS: dict[str, tuple[Callable[[], states.Script], list[str], tuple[int, int]]]
     "help-wide": (states.racing, ["question_mark"], (200, 50)),
     "kill": (states.racing, ["4", "k"], (80, 24)),
     "quit": (states.racing, ["q"], (80, 24)),
+    "quit-nobody": (states.nobody, ["q"], (40, 10)),
+    "pick-tiny": (states.choosing, ["3", "w"], (60, 16)),
     "refusal": (states.merged, ["p"], (80, 24)),
 }
 
@@ -305,3 +314,91 @@ async def test_a_question_that_time_has_answered_is_not_carried_out() -> None:
         await press(pilot, "y")
         assert table.control.asked == ["start"]
         assert table.toasts == ["Beta has ended already (failed)."]
+
+
+@pytest.mark.anyio
+async def test_a_question_asks_anew_when_the_race_has_gone_on() -> None:
+    table = Table(states.racing())
+    async with table.app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        await press(pilot, "2", "w")
+        table.control.more(e.EvaluationStarted(world=WorldId.BETA))
+        await pilot.pause(0.2)
+        await press(pilot, "y")
+        assert isinstance(table.app.screen, PickQuestion)
+        assert "pick Beta" not in table.control.asked
+        await press(pilot, "y")
+        assert "pick Beta" in table.control.asked
+        await press(pilot, "q")
+        won = e.WinnerSelected(
+            world=WorldId.BETA, by_person=True, override=False, reason="", commit="c0ffee1"
+        )
+        table.control.more(won)
+        await pilot.pause(0.2)
+        await press(pilot, "y")
+        assert isinstance(table.app.screen, LeaveQuestion)
+        assert table.toasts == [LOOK_AGAIN, LOOK_AGAIN]
+        await press(pilot, "y")
+        assert table.control.asked[-1] == "stop"
+
+
+@pytest.mark.anyio
+async def test_warnings_after_the_start_are_toasts() -> None:
+    script = states.racing().add(e.Notice(level=e.Level.WARNING, text="at the start"))
+    table = Table(script)
+    async with table.app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        table.control.more(
+            e.Notice(level=e.Level.INFO, text="by the way"),
+            e.Notice(level=e.Level.WARNING, text="Delta cannot win"),
+        )
+        await pilot.pause(0.2)
+        assert table.toasts == ["Delta cannot win"]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("size", [(120, 40), (80, 24), (60, 16), (40, 10), (30, 8)])
+@pytest.mark.parametrize("keys", [("5", "k"), ("5", "w"), ("q",)], ids="-".join)
+async def test_the_buttons_are_on_the_screen(size: tuple[int, int], keys: tuple[str]) -> None:
+    table = Table(states.racing())
+    async with table.app.run_test(size=size) as pilot:
+        await pilot.pause()
+        await press(pilot, *keys)
+        shown = [table.app.screen.query_one(name) for name in ("#yes", "#no", ".dialog-title")]
+        for widget in shown:
+            assert widget.region.area
+            assert Region(0, 0, *size).contains_region(widget.region)
+            assert table.app.screen.find_widget(widget).visible_region == widget.region
+        assert not shown[0].region.overlaps(shown[1].region)
+        assert shown[1].region.width >= len("n  let it live") or keys[-1] != "k"
+
+
+def test_a_tie_says_what_decided() -> None:
+    script = states.choosing()
+    states.scored(script, WorldId.DELTA, msgspec.structs.replace(states.GOOD, lines_added=90))
+    run = fold(script.records)
+    assert "and changes fewer lines (" in against(run, run.world(WorldId.DELTA))
+    assert "Alpha may win, with" in against(run, run.world(WorldId.GAMMA))
+
+
+def test_inside_a_hunk_only_the_mark_counts() -> None:
+    lines = [
+        "diff --git a/q.sql b/q.sql",
+        "--- a/q.sql",
+        "+++ b/q.sql",
+        "@@ -1,3 +1,2 @@ select",
+        "--- a comment",
+        "-++ x",
+        "+++ y",
+        " z\x0cdiff ",
+        "\\ No newline at end of file",
+        "diff --git a/r b/r",
+        "new file mode 100644",
+        "@@ -0,0 +1 @@",
+        "+diff ",
+    ]
+    inks = inks_of(lines)
+    assert inks[:4] == ["strong", "faint", "faint", "accent"]
+    assert inks[4:9] == ["deleted", "deleted", "added", "output", "faint"]
+    assert inks[9:] == ["strong", "faint", "accent", "added"]
+    assert summary(inks) == "2 files · +2 −2"

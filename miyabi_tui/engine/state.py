@@ -382,7 +382,7 @@ def _evaluation_started(world: WorldState, event: e.EvaluationStarted, at: float
 
 
 def _evaluation_progress(world: WorldState, event: e.EvaluationProgress, at: float) -> WorldState:
-    return replace(world, doing=event.doing)
+    return replace(world, doing=event.doing, last_output_at=at)
 
 
 def _scored(world: WorldState, event: e.WorldScored, at: float) -> WorldState:

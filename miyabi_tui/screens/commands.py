@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from miyabi_tui.engine.state import RunState, WorldStatus
 from miyabi_tui.screens.refusals import why_not_kill, why_not_pause, why_not_pick
 from miyabi_tui.widgets.keyline import Hint
+from miyabi_tui.widgets.words import asks_for_a_pick
 
 if TYPE_CHECKING:
     from miyabi_tui.engine.state import WorldState
@@ -88,6 +89,8 @@ def hints(run: RunState, world: WorldState | None, zoomed: bool) -> list[Hint]:
             offered.add("kill")
         if not why_not_pick(run, world):
             offered.add("pick")
+            if asks_for_a_pick(run):
+                urgent.add("pick")
         if world.status is WorldStatus.PAUSED:
             labels["pause"] = "go on"
     if run.merge_ready:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
+
+# the class of a question's screen by the least height and width it applies to
+HEIGHTS = [(0, "-low"), (20, "-high")]
+WIDTHS = [(0, "-narrow"), (46, "-broad")]
 
 
 class Question(ModalScreen[bool]):
@@ -20,7 +24,13 @@ class Question(ModalScreen[bool]):
         Binding("y", "answer(True)", "Yes", show=False),
         Binding("n,escape", "answer(False)", "No", show=False),
         Binding("left,right", "app.focus_next", "Other button", show=False),
+        Binding("up", "scroll_by(-1)", "Up", show=False),
+        Binding("down", "scroll_by(1)", "Down", show=False),
+        Binding("pageup", "scroll_by(-10)", "A page back", show=False),
+        Binding("pagedown,space", "scroll_by(10)", "A page on", show=False),
     ]
+    VERTICAL_BREAKPOINTS = HEIGHTS
+    HORIZONTAL_BREAKPOINTS = WIDTHS
     AUTO_FOCUS = "#no"
 
     def __init__(self, title: str, text: str, yes: str, no: str = "no") -> None:
@@ -32,7 +42,7 @@ class Question(ModalScreen[bool]):
 
     def compose(self) -> ComposeResult:
         """Title, text, buttons."""
-        with Vertical(classes="dialog"):
+        with VerticalScroll(classes="dialog", can_focus=False):
             yield Static(self._title, classes="dialog-title", markup=False)
             yield Static(self._text, classes="dialog-text", markup=False)
             yield from self.body()
@@ -43,6 +53,10 @@ class Question(ModalScreen[bool]):
     def body(self) -> ComposeResult:
         """What stands between the text and the buttons."""
         return iter(())
+
+    def action_scroll_by(self, rows: int) -> None:
+        """Scroll what does not fit."""
+        self.query_one(".dialog").scroll_relative(y=rows, animate=False)
 
     def action_answer(self, yes: bool) -> None:
         """Answer and close."""
@@ -66,7 +80,9 @@ class LeaveQuestion(Question):
         else:
             worlds = f"{at_work} world{'s are' if at_work != 1 else ' is'} still at work. "
             text = (
-                f"{worlds if at_work else ''}The race ends without a winner: every process is "
-                "ended, all worktrees and branches stay."
+                f"{worlds}The race ends without a winner: every process is ended, all worktrees "
+                "and branches stay."
+                if at_work
+                else "The race ends without a winner: all worktrees and branches stay."
             )
         super().__init__("Leave the race?", text, "leave", "stay")

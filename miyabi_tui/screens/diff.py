@@ -68,4 +68,4 @@ class DiffScreen(Screen[None]):
 
     def action_again(self) -> None:
         """Read the diff again: the world may have gone on."""
-        self.query_one(DiffView).on_mount()
+        self.query_one(DiffView).load()

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets import Static
 
 from miyabi_tui.engine.scoring.score import PART_POINTS, Part
-from miyabi_tui.engine.state import WorldState, WorldStatus
+from miyabi_tui.engine.state import WorldState, WorldStatus, rank_key
 from miyabi_tui.screens.dialog import Question
 from miyabi_tui.widgets.diff_view import DiffView
 from miyabi_tui.widgets.inert import one_line
-from miyabi_tui.widgets.words import points
+from miyabi_tui.widgets.words import dollars, points
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,13 +27,6 @@ MOST_REASONS = 5
 class PickQuestion(Question):
     """Asks before a world is made the winner by hand."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up", "scroll_diff(-1)", "Up", show=False),
-        Binding("down", "scroll_diff(1)", "Down", show=False),
-        Binding("pageup", "scroll_diff(-10)", "A page back", show=False),
-        Binding("pagedown,space", "scroll_diff(10)", "A page on", show=False),
-    ]
-
     def __init__(self, run: RunState, world: WorldState, diff: Callable[[], str]) -> None:
         super().__init__(
             f"Make {world.id} the winner?",
@@ -45,19 +37,18 @@ class PickQuestion(Question):
         self._world = world
         self._diff = diff
 
-    def compose(self) -> ComposeResult:
-        """As any question, but wide."""
-        self.add_class("-wide")
-        yield from super().compose()
-
     def body(self) -> ComposeResult:
         """The score, the reasons, the diff."""
         yield Static(score_table(self._world), classes="dialog-score", markup=False)
         yield DiffView(self._diff)
 
-    def action_scroll_diff(self, rows: int) -> None:
-        """Scroll the diff, whichever button has the focus."""
-        self.query_one(DiffView).scroll_relative(y=rows, animate=False)
+    def action_scroll_by(self, rows: int) -> None:
+        """Scroll the diff, whichever button has the focus; without a diff, the rest."""
+        diff = self.query_one(DiffView)
+        if diff.display:
+            diff.scroll_relative(y=rows, animate=False)
+        else:
+            super().action_scroll_by(rows)
 
 
 def consequences(run: RunState, world: WorldState) -> list[str]:
@@ -81,14 +72,31 @@ def consequences(run: RunState, world: WorldState) -> list[str]:
 
 def against(run: RunState, world: WorldState) -> str:
     """What the ranking says against this choice; empty when it agrees."""
-    best = next((one for one in run.ranking if one.eligible), None)
+    best = min((one for one in run.worlds if one.eligible), key=rank_key, default=None)
     if world.score is None:
         state = world.status if world.status is not WorldStatus.RUNNING else "at work"
         return f"{world.id} has no score ({state})."
     if best is not None and best.score is not None and best.id is not world.id:
-        ahead = f"{best.id} has {points(best.score.total)}"
-        return f"The ranking says otherwise: {ahead}, {world.id} {points(world.score.total)}."
+        return f"The ranking says otherwise: {_ahead(best, world)}."
     return f"No world is eligible; {world.id} is no exception." if not world.eligible else ""
+
+
+def _ahead(best: WorldState, world: WorldState) -> str:
+    """What puts the best world before this one."""
+    assert best.score is not None
+    assert world.score is not None
+    total = points(best.score.total)
+    if not world.eligible:
+        return f"{best.id} may win, with {total}"
+    if best.score.total != world.score.total:
+        return f"{best.id} has {total}, {world.id} {points(world.score.total)}"
+    if best.changed_lines != world.changed_lines:
+        lines = f"{best.changed_lines} against {world.changed_lines}"
+        return f"{best.id} has {total} too, and changes fewer lines ({lines})"
+    if rank_key(best) != rank_key(world):
+        ours, theirs = (dollars(one.cost_usd, one.price_known) for one in (best, world))
+        return f"{best.id} has {total} too, and costs less ({ours} against {theirs})"
+    return f"{best.id} has {total} too, and comes first in order"
 
 
 def score_table(world: WorldState) -> Content:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.screen import Screen
 
 from miyabi_tui.bridge import FRAMES_A_SECOND, Bridge
+from miyabi_tui.engine.events import Level, Phase
 from miyabi_tui.engine.state import WorldState, WorldStatus
 from miyabi_tui.screens.commands import bindings, hints
 from miyabi_tui.screens.refusals import (
@@ -18,6 +19,7 @@ from miyabi_tui.screens.refusals import (
 )
 from miyabi_tui.widgets.board import Board
 from miyabi_tui.widgets.headline import HeadLine
+from miyabi_tui.widgets.inert import one_line
 from miyabi_tui.widgets.keyline import KeyLine
 
 if TYPE_CHECKING:
@@ -30,8 +32,10 @@ if TYPE_CHECKING:
     from miyabi_tui.engine.events import Record
     from miyabi_tui.engine.state import RunState
     from miyabi_tui.engine.worlds import WorldId
+    from miyabi_tui.screens.dialog import Question
 
 NO_WORLD = "The worlds are not there yet."
+LOOK_AGAIN = "The race has gone on: look again."
 
 
 class RaceScreen(Screen[None]):
@@ -75,9 +79,11 @@ class RaceScreen(Screen[None]):
 
     def pump(self) -> None:
         """Show what happened since the last call; once a second, what only time changed."""
+        before = self.run_state
         batch = self.bridge.pump()
         if batch is not None:
             self._show(batch.streams)
+            self._warn(before)
         elif int(self._clock()) != self._second and not self.run_state.finished:
             self._show({})
 
@@ -87,6 +93,14 @@ class RaceScreen(Screen[None]):
         self.headline.show(self.run_state, now)
         self.board.show(self.run_state, now, streams)
         self.keyline.show(hints(self.run_state, self.world, self.board.zoomed))
+
+    def _warn(self, before: RunState) -> None:
+        """Show the warnings that came after the start; the head line may be taken."""
+        if before.phase is Phase.PREPARING:
+            return
+        for notice in self.run_state.notices[len(before.notices) :]:
+            if notice.level is not Level.INFO:
+                self._refuse(one_line(notice.text))
 
     # --- turning ---------------------------------------------------------------------------------
 
@@ -146,7 +160,7 @@ class RaceScreen(Screen[None]):
             f"the other worlds go on. It cannot be brought back to life.\n"
             f"{world.id} is at step {world.step}."
         )
-        self.app.push_screen(
+        self._ask(
             Question(f"Kill {world.id}?", text, f"kill {world.id}", "let it live"),
             lambda yes: self._answered(yes, why_not_kill, world.id, self._control.kill),
         )
@@ -154,14 +168,28 @@ class RaceScreen(Screen[None]):
     def action_pick(self) -> None:
         """Make the focused world the winner, after a look at score and diff."""
         world = self._allowed(why_not_pick)
-        if world is None:
-            return
+        if world is not None:
+            self._ask_pick(world)
+
+    def _ask_pick(self, world: WorldState) -> None:
         from miyabi_tui.screens.pick import PickQuestion
 
-        self.app.push_screen(
-            PickQuestion(self.run_state, world, lambda: self._control.diff(world.id)),
-            lambda yes: self._answered(yes, why_not_pick, world.id, self._control.pick),
-        )
+        run = self.run_state
+        asked_about = _standing(run, world)
+
+        def answered(yes: bool | None) -> None:
+            now = self.run_state.world(world.id)
+            if (
+                yes
+                and not why_not_pick(self.run_state, now)
+                and _standing(self.run_state, now) != asked_about
+            ):
+                self._ask_pick(now)
+                self._refuse(LOOK_AGAIN)
+            else:
+                self._answered(yes, why_not_pick, world.id, self._control.pick)
+
+        self._ask(PickQuestion(run, world, lambda: self._control.diff(world.id)), answered)
 
     def action_merge(self) -> None:
         """Merge the winner."""
@@ -193,8 +221,22 @@ class RaceScreen(Screen[None]):
             return
         from miyabi_tui.screens.dialog import LeaveQuestion
 
+        def answered(yes: bool | None) -> None:
+            now = self.run_state
+            if not yes or (now.winner, now.commit) == (run.winner, run.commit):
+                self._leave(yes)
+                return
+            if not (now.finished or now.commit):
+                self.action_leave()
+            self._refuse(LOOK_AGAIN)
+
         at_work = sum(not world.ended for world in run.worlds)
-        self.app.push_screen(LeaveQuestion(at_work, run.winner or ""), self._leave)
+        self._ask(LeaveQuestion(at_work, run.winner or ""), answered)
+
+    def _ask(self, question: Question, answered: Callable[[bool | None], None]) -> None:
+        """Ask; what was said before must not lie over it."""
+        self.app.clear_notifications()
+        self.app.push_screen(question, answered)
 
     def _leave(self, yes: bool | None) -> None:
         if yes:
@@ -231,3 +273,8 @@ class RaceScreen(Screen[None]):
 
     def _refuse(self, reason: str) -> None:
         self.notify(reason, severity="warning", timeout=4, markup=False)
+
+
+def _standing(run: RunState, world: WorldState) -> tuple[object, ...]:
+    """What a question about picking this world depends on."""
+    return (world.status, world.score is not None, run.phase, run.winner)

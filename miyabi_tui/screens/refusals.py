@@ -40,6 +40,8 @@ def why_not_pick(run: RunState, world: WorldState) -> str:
         return f"{world.id} is the winner already."
     if not world.worktree_ready:
         return f"{world.id} has no worktree yet: there is nothing to pick."
+    if world.ended and not world.commit:
+        return f"{world.id} has no result, so it cannot win."
     return ""
 
 

@@ -11,6 +11,7 @@ from textual.layout import ArrangeResult, Layout, WidgetPlacement
 from textual.message import Message
 from textual.widget import Widget
 
+from miyabi_tui.engine.state import rank_key
 from miyabi_tui.widgets.inert import one_line
 from miyabi_tui.widgets.pane import WorldPane
 from miyabi_tui.widgets.words import PaneView
@@ -211,6 +212,6 @@ class Board(Widget):
 
 
 def _standing(run: RunState) -> dict[WorldId, int]:
-    """The places of the scored worlds, from 1."""
-    scored = [world for world in run.ranking if world.score is not None]
+    """The places of the scored worlds by the evidence alone, from 1."""
+    scored = sorted((world for world in run.worlds if world.score is not None), key=rank_key)
     return {world.id: place for place, world in enumerate(scored, 1)}

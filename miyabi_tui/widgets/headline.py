@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 RECORDED = "recorded turns — nothing is billed"
 RECORDED_SHORT = "recorded, not billed"
+INFO_SECONDS = 10
 
 
 class HeadLine(ReadyRows):
@@ -41,7 +42,7 @@ class HeadLine(ReadyRows):
         first = row(width, self._issue(run), right, self.ink, keep=max(8, width - room - 3))
         said = self._said(run)
         # that nothing is billed is always said; what else is said gets the room that is left
-        ended = run.winner is not None or run.finished
+        ended = bool(outcome(run)[0])
         least = cells(said[0]) if ended else min(cells(said[0]), width // 2 - 6)
         tag = RECORDED if least + len(RECORDED) + 4 <= width else RECORDED_SHORT
         recorded: list[Span] = [(tag, "warn")] if run.recorded else []
@@ -58,7 +59,8 @@ class HeadLine(ReadyRows):
             return [("starting", "dim")]
         stands = phase(run)
         cost = dollars(run.total_cost_usd, run.price_known)
-        limit = f" of ${run.cost_limit_usd:.2f}" if run.cost_limit_usd else ""
+        limited = run.cost_limit_usd and run.price_known
+        limit = f" of ${run.cost_limit_usd:.2f}" if limited else ""
         return [
             (str(stands), stands.ink),
             (f"  {clock(run.elapsed(self._now))}", "text"),
@@ -70,8 +72,11 @@ class HeadLine(ReadyRows):
         ended = outcome(run)
         if ended[0]:
             return ended
-        if run.notices:
-            notice = run.notices[-1]
+        fresh = run.elapsed(self._now) < INFO_SECONDS
+        notices = [one for one in run.notices if fresh or one.level is not Level.INFO]
+        notices.sort(key=lambda one: one.level is not Level.INFO)  # a warning outlasts later news
+        if notices:
+            notice = notices[-1]
             inks = {Level.INFO: "dim", Level.WARNING: "warn", Level.ERROR: "bad"}
             return one_line(notice.text), inks[notice.level]
         if run.base is not None:

@@ -110,9 +110,6 @@ class WorldPane(Widget, can_focus=True):
             self.head.refresh(layout=True)
         if old is None or old.focused is not view.focused:
             self.edge.remake()
-        if old is None or old.world.status is not view.world.status:
-            for name, on in _classes(view).items():
-                self.set_class(on, name)
         self.head.remake()
         self.foot.remake()
 
@@ -152,10 +149,3 @@ class WorldPane(Widget, can_focus=True):
     def action_end(self) -> None:
         """Go to the newest line and follow."""
         self.stream.scroll_to_end()
-
-
-def _classes(view: PaneView) -> dict[str, bool]:
-    """The state as classes, for style sheets and tests."""
-    status = view.world.status.value
-    names = ("paused", "evaluating", "won", "lost", "killed", "failed")
-    return {f"-{name}": status == name for name in names}

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.geometry import Region
-from textual.message import Message
 from textual.widget import Widget
 
 from miyabi_tui.widgets.palette import Inks, inks
@@ -35,19 +34,6 @@ class StreamView(Widget):
     ALLOW_SELECT = False
     GROUND: ClassVar[str] = "background"
 
-    class Followed(Message):
-        """The reader went back, or to the end again."""
-
-        def __init__(self, stream: StreamView, following: bool) -> None:
-            super().__init__()
-            self.stream = stream
-            self.following = following
-
-        @property
-        def control(self) -> StreamView:
-            """The stream."""
-            return self.stream
-
     def __init__(self, world: WorldId | None = None) -> None:
         super().__init__()
         self.world_id = world
@@ -55,23 +41,12 @@ class StreamView(Widget):
         self.following = True
         self._top = 0
         self._shown_end = 0
-        self._left_at = 0
         self._height = 0
 
     @property
     def ink(self) -> Inks:
         """The inks of this stream in the present theme."""
         return inks(self, self.GROUND, self.world_id)
-
-    @property
-    def top(self) -> int:
-        """The number of the row at the top of the view."""
-        return self._top
-
-    @property
-    def unseen(self) -> int:
-        """How many rows came since the reader went back and are still below the view."""
-        return max(0, self.text.end - max(self._left_at, self._bottom()))
 
     def flush(self) -> None:
         """Show what was written since the last call."""
@@ -124,8 +99,7 @@ class StreamView(Widget):
             if rows >= 0 or self.text.end - self.text.first <= height:
                 return
             self._top = min(self._top, self.text.end - height)
-            self._left_at = self.text.end
-            self._set_following(False)
+            self.following = False
         wanted = self._top + rows
         if wanted < self.text.first:
             self.text.wrap_older()
@@ -142,15 +116,10 @@ class StreamView(Widget):
 
     def scroll_to_end(self) -> None:
         """Scroll to the newest row and follow."""
-        self._set_following(True)
+        self.following = True
         if self.size and self._shaped():
             self._top = max(self.text.first, self.text.end - self.size.height)
         self.refresh()
-
-    def _set_following(self, following: bool) -> None:
-        if following is not self.following:
-            self.following = following
-            self.post_message(self.Followed(self, following))
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         """The wheel scrolls back."""
@@ -164,9 +133,6 @@ class StreamView(Widget):
 
     # --- painting --------------------------------------------------------------------------------
 
-    def _bottom(self) -> int:
-        return self._top + max(0, self.size.height - 1)
-
     def _shaped(self) -> bool:
         """Whether the rows fit the present size and theme; makes them fit otherwise."""
         width, height = self.size
@@ -178,10 +144,8 @@ class StreamView(Widget):
                 return False
             return True
         self._height = height
-        from_end = self.text.end - self._left_at
         top = self.text.reshape(width, ink, self._top, height)
         self._clamp(top)
-        self._left_at = self.text.end - from_end
         self._shown_end = self.text.end
         return False
 
@@ -210,9 +174,8 @@ class StreamView(Widget):
 
     def _marker(self, width: int) -> Strip:
         """The row that says how much waits below the view."""
-        new = self.unseen
-        below = max(0, self.text.end - self._bottom())
-        what = f" ↓ {new} new line{'s' * (new != 1)} " if new else f" ↓ {below} more below "
+        below = max(0, self.text.end - self._top - max(0, self.size.height - 1))
+        what = f" ↓ {below} more below "
         keys = "  end follows "
         spans = [(what, "band")]
         if cells(what + keys) <= width:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from miyabi_tui.engine.events import MergePolicy, Phase, RunStatus
+from miyabi_tui.engine.events import MergeFailed, MergePolicy, Phase, RunStatus
 from miyabi_tui.engine.state import RunState, WorldState, WorldStatus
 from miyabi_tui.widgets.inert import one_line
 
@@ -116,7 +116,7 @@ def sign(view: PaneView) -> Sign:
     match world.status:
         case WorldStatus.RUNNING if world.waiting:
             return Sign("◷", "waiting", "warn")
-        case WorldStatus.RUNNING if view.quiet >= QUIET_AFTER:
+        case WorldStatus.RUNNING | WorldStatus.EVALUATING if view.quiet >= QUIET_AFTER:
             return Sign("◔", f"quiet {clock(view.quiet)}", "warn")
         case WorldStatus.WON:
             return Sign("★", f"winner {total}".strip(), "trophy")
@@ -165,10 +165,17 @@ def why(view: PaneView) -> tuple[str, str]:
     return one_line(world.doing), "dim"
 
 
+def asks_for_a_pick(run: RunState) -> bool:
+    """Whether no world may win by the evidence and the run waits for the person's choice."""
+    return run.phase is Phase.CHOOSING and run.winner is None and bool(run.reason)
+
+
 def phase(run: RunState) -> Sign:
     """Where the run stands."""
     if run.phase is Phase.FINISHED:
         return _OUTCOMES[run.status]
+    if asks_for_a_pick(run):
+        return Sign("⊘", "waiting for you", "warn")
     words = "waiting for you" if run.merge_ready else str(run.phase)
     return Sign("●", words, "warn" if run.merge_ready else "good")
 
@@ -186,10 +193,10 @@ _OUTCOMES = {
 def outcome(run: RunState) -> tuple[str, str]:
     """How the race ended or what it waits for, in one line, and its ink; empty while it is on."""
     branch = f"miyabi/{run.issue.key}"
-    if run.merge_failed is not None and not run.finished:
-        files = f" ({', '.join(run.merge_failed.files[:3])})" if run.merge_failed.files else ""
-        text = f"not merged into {run.merge_failed.branch}: {run.merge_failed.cause}{files}"
-        return one_line(f"{text} · m to try again"), "bad"
+    if run.merge_failed is not None and run.phase is Phase.CHOOSING:
+        return one_line(f"{_not_merged(run.merge_failed)} · m again, w another"), "bad"
+    if asks_for_a_pick(run):
+        return "no safe winner · w picks a world anyway, q leaves", "warn"
     if run.winner is not None:
         score = run.world(run.winner).score
         total = f" {points(score.total)}" if score else ""
@@ -206,3 +213,11 @@ def outcome(run: RunState) -> tuple[str, str]:
         head = _OUTCOMES[run.status].words
         return f"{head}: {reason}" if reason else head, _OUTCOMES[run.status].ink
     return "", "dim"
+
+
+def _not_merged(failed: MergeFailed) -> str:
+    """Why a merge failed, as short as it can be said."""
+    if not failed.files:
+        return failed.cause
+    more = f" +{len(failed.files) - 1}" if len(failed.files) > 1 else ""
+    return f"conflict with {failed.branch} in {failed.files[0]}{more}"
