@@ -131,8 +131,8 @@ def test_a_selected_winner_is_merged_later_by_command(tmp_path: Path) -> None:
         cwd=repo,
         state=state,
     )
-    merged = miyabi("merge", cwd=tmp_path, state=state)
-    again = miyabi("merge", cwd=tmp_path, state=state)
+    merged = miyabi("merge", cwd=repo, state=state)
+    again = miyabi("merge", cwd=repo, state=state)
 
     assert first.returncode == 0
     assert "merge it with: miyabi merge" in first.stdout
