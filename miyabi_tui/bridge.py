@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from miyabi_tui.engine.events import Output, Record, world_of
-from miyabi_tui.engine.state import RunState, apply
+from miyabi_tui.engine.fold import apply
+from miyabi_tui.engine.state import RunState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 import sys
 import tempfile
@@ -80,6 +81,7 @@ def _request(args: argparse.Namespace, interactive: bool) -> tuple[RunRequest, G
     from miyabi_tui.engine.models import registry
     from miyabi_tui.engine.repo import git as repository
     from miyabi_tui.engine.request import RunRequest
+    from miyabi_tui.engine.terms import Terms
 
     issue = _issue(args)
     git = repository.open_repository(Path(args.repo))
@@ -104,15 +106,18 @@ def _request(args: argparse.Namespace, interactive: bool) -> tuple[RunRequest, G
         base_ref=args.base,
         base_commit=base_commit,
         worlds=worlds,
-        target=settings.target,
         merge=settings.merge,
-        limits=settings.limits,
-        commands=settings.commands,
-        providers=settings.providers,
-        prompts=prompts,
-        env=settings.env,
-        test_seconds=settings.test_seconds,
-        speed=args.speed,
+        terms=Terms(
+            target=settings.target,
+            limits=settings.limits,
+            checkpoints=settings.checkpoints,
+            commands=settings.commands,
+            providers=settings.providers,
+            prompts=str(prompts or ""),
+            env=settings.env,
+            test_seconds=settings.test_seconds,
+            speed=None if math.isinf(args.speed) else args.speed,
+        ),
         recorded=all(spec.provider.kind is registry.Kind.REPLAY for spec in specs),
         interactive=interactive,
         notices=(*_where_keys_go(settings), *((notice,) if dirty else ())),

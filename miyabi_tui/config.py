@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
-from miyabi_tui.engine.agents.codegen import Limits
 from miyabi_tui.engine.errors import UsageError
 from miyabi_tui.engine.events import MergePolicy
 from miyabi_tui.engine.models.registry import Kind, Provider
 from miyabi_tui.engine.scoring.toolchain import Commands
+from miyabi_tui.engine.terms import Checkpoints, Limits
 from miyabi_tui.engine.worlds import (
+    FIVE,
     Effort,
     PromptVariant,
     WorldConfig,
-    WorldId,
     default_worlds,
     effort_for,
 )
@@ -63,6 +63,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     env: tuple[str, ...] = ()
     test_seconds: Annotated[float, msgspec.Meta(gt=0)] = 600.0
     limits: Limits = Limits()
+    checkpoints: Checkpoints = Checkpoints()
     commands: Commands = Commands()
     providers: dict[str, Provider] = {}
     worlds: dict[str, WorldSettings] = {}
@@ -86,12 +87,12 @@ def load(repo: Path, env: Mapping[str, str] | None = None) -> Settings:
         settings = msgspec.convert(data, Settings)
     except msgspec.ValidationError as error:
         raise _invalid(error, file, text) from error
-    unknown = sorted(name for name in settings.worlds if name.title() not in set(WorldId))
+    unknown = sorted(name for name in settings.worlds if name.title() not in FIVE)
     if unknown:
         raise UsageError(
             _place(file, text, ("worlds", unknown[0])) + f"there is no world {unknown[0]!r}",
             "",
-            f"the worlds are {', '.join(world.lower() for world in WorldId)}",
+            f"the worlds are {', '.join(world.lower() for world in FIVE)}",
         )
     return settings
 
@@ -184,13 +185,13 @@ def build_worlds(
     Raises:
         UsageError: `only` names a world that does not exist.
     """
-    names = {world.value.lower(): world for world in WorldId}
+    names = {world.value.lower(): world for world in FIVE}
     for name in only:
         if name.lower() not in names:
             raise UsageError(
                 f"there is no world {name!r}", "", f"the worlds are {', '.join(names)}"
             )
-    wanted = {names[name.lower()] for name in only} or set(WorldId)
+    wanted = {names[name.lower()] for name in only} or set(FIVE)
     changes = {name.lower(): change for name, change in settings.worlds.items()}
     model, alternative = resolve_models(settings, env)
     return tuple(

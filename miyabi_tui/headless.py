@@ -6,7 +6,8 @@ import sys
 from typing import TYPE_CHECKING, TextIO
 
 from miyabi_tui.engine import events as e
-from miyabi_tui.engine.state import RunState, WorldState, apply
+from miyabi_tui.engine.fold import apply
+from miyabi_tui.engine.state import RunState, WorldState
 from miyabi_tui.engine.summary import plain, reasons, result
 
 if TYPE_CHECKING:

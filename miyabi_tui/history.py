@@ -13,10 +13,10 @@ from miyabi_tui import headless
 from miyabi_tui.engine import events as e
 from miyabi_tui.engine.bus import Bus
 from miyabi_tui.engine.errors import UsageError
+from miyabi_tui.engine.fold import fold
 from miyabi_tui.engine.naming import own_branch
 from miyabi_tui.engine.repo import git as repository
 from miyabi_tui.engine.repo import merge as merging
-from miyabi_tui.engine.state import fold
 from miyabi_tui.engine.store.journal import open_journal
 from miyabi_tui.engine.store.lock import driving, is_driven
 from miyabi_tui.engine.summary import commit_message, result

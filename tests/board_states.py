@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 from miyabi_tui.engine import events as e
 from miyabi_tui.engine.models.base import AssistantMessage, Sampling, Usage
 from miyabi_tui.engine.scoring.score import Evidence, Finding, Severity, score
-from miyabi_tui.engine.worlds import WorldId, default_worlds
+from miyabi_tui.engine.worlds import FIVE, WorldId, default_worlds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from miyabi_tui.engine.control import Fork
+
 START = 1_700_000_000.0
 MODEL = "anthropic/claude-sonnet-4-5"
 OTHER = "openai/gpt-5.1-codex"
-A, B, C, D, E = WorldId
+A, B, C, D, E = FIVE
 
 DIFF = """\
 diff --git a/ledger/parse.py b/ledger/parse.py
@@ -405,6 +407,7 @@ class FakeControl:
     """Writes down what it is asked, and does nothing."""
 
     def __init__(self, script: Script, diff: str = DIFF) -> None:
+        self.attached = False
         self.script = script
         self.asked: list[str] = []
         self.subscription = FakeSubscription(script.records)
@@ -435,6 +438,10 @@ class FakeControl:
     def kill(self, world: WorldId) -> None:
         """Kill."""
         self.asked.append(f"kill {world}")
+
+    def fork(self, fork: Fork) -> None:
+        """Fork."""
+        self.asked.append(f"fork {fork}")
 
     def pick(self, world: WorldId) -> None:
         """Pick."""

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from miyabi_tui.engine import events as e
 from miyabi_tui.engine.engine import Engine
+from miyabi_tui.engine.fold import fold
 from miyabi_tui.engine.models.registry import Kind, Provider
 from miyabi_tui.engine.repo.git import open_repository, resolve_commit
 from miyabi_tui.engine.request import RunRequest
-from miyabi_tui.engine.state import RunState, fold
+from miyabi_tui.engine.state import RunState
+from miyabi_tui.engine.terms import Terms
 from miyabi_tui.engine.worlds import WorldConfig, WorldId, default_worlds
 
 if TYPE_CHECKING:
@@ -113,14 +115,18 @@ def request_for(repo: Path, recording: Path, **changes: Any) -> RunRequest:
     worlds: tuple[WorldConfig, ...] = tuple(
         world for world in default_worlds("t/t", "t/t") if world.id.value.lower() in names
     )
+    terms: dict[str, Any] = {
+        "providers": {"t": Provider(Kind.REPLAY, base_url=str(recording))},
+        "speed": None,
+    }
+    terms |= {name: changes.pop(name) for name in Terms.__struct_fields__ if name in changes}
     settings: dict[str, Any] = {
         "issue": ISSUE,
         "repo": repo,
         "base_ref": "main",
         "base_commit": resolve_commit(open_repository(repo), "main"),
         "worlds": worlds,
-        "providers": {"t": Provider(Kind.REPLAY, base_url=str(recording))},
-        "speed": float("inf"),
+        "terms": Terms(**terms),
         "recorded": True,
     }
     return RunRequest(**{**settings, **changes})

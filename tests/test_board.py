@@ -9,7 +9,7 @@ from textual.geometry import Region, Size
 
 from miyabi_tui.app import MiyabiApp
 from miyabi_tui.engine import events as e
-from miyabi_tui.engine.state import fold
+from miyabi_tui.engine.fold import fold
 from miyabi_tui.engine.worlds import WorldId
 from miyabi_tui.widgets.board import places
 from miyabi_tui.widgets.words import outcome, phase

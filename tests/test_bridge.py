@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from miyabi_tui.bridge import Bridge
 from miyabi_tui.engine import events as e
-from miyabi_tui.engine.state import fold
-from miyabi_tui.engine.worlds import WorldId
+from miyabi_tui.engine.fold import fold
+from miyabi_tui.engine.worlds import FIVE, WorldId
 from tests import board_states as states
 
 
@@ -22,7 +22,7 @@ def test_streams_go_to_their_worlds_in_order() -> None:
     script = states.racing()
     batch = Bridge(states.FakeSubscription(script.records)).pump()
     assert batch is not None
-    for world in WorldId:
+    for world in FIVE:
         seqs = [record.seq for record in batch.streams[world]]
         assert seqs == sorted(seqs)
         assert all(e.world_of(record.event) is world for record in batch.streams[world])

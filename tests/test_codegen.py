@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from miyabi_tui.engine import events as e
-from miyabi_tui.engine.agents.codegen import Attempt, CodeGenAgent, Limits
+from miyabi_tui.engine.agents.codegen import Attempt, CodeGenAgent
 from miyabi_tui.engine.agents.gate import Gate
 from miyabi_tui.engine.agents.prompting import CORRECTION
 from miyabi_tui.engine.agents.tools import Bash, Finish, Toolbox, ToolResult
@@ -29,6 +29,7 @@ from miyabi_tui.engine.models.base import (
     UserMessage,
 )
 from miyabi_tui.engine.repo.git import Diffstat
+from miyabi_tui.engine.terms import Limits
 from miyabi_tui.engine.worlds import WorldId, default_worlds
 from tests.virtual_time import VIRTUAL
 

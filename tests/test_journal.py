@@ -12,8 +12,9 @@ import pytest
 from miyabi_tui.engine import events as e
 from miyabi_tui.engine.bus import Bus
 from miyabi_tui.engine.errors import StoreError
+from miyabi_tui.engine.fold import fold
 from miyabi_tui.engine.scoring.score import Evidence, score
-from miyabi_tui.engine.state import WorldStatus, fold
+from miyabi_tui.engine.state import WorldStatus
 from miyabi_tui.engine.store.journal import Journal, open_journal
 from miyabi_tui.engine.subscription import BufferedSubscription
 from miyabi_tui.engine.worlds import WorldId, default_worlds

@@ -28,7 +28,7 @@ def test_every_world_is_told_who_and_where_it_is() -> None:
 def test_a_persons_own_prompts_may_hold_braces(tmp_path: Path) -> None:
     (tmp_path / "common.md").write_text('I am {world}. Answer {"like": "this"} or {} or }{.')
     world = msgspec.structs.replace(ALPHA, instructions="Speak softly. {x}")
-    prompt = system_prompt(world, Path("/w"), tmp_path)
+    prompt = system_prompt(world, Path("/w"), str(tmp_path))
     assert prompt.startswith('I am Alpha. Answer {"like": "this"} or {} or }{.\n')
     assert "Work in this order" in prompt  # the other files are miyabi's
     assert prompt.endswith("Speak softly. {x}\n")
@@ -37,7 +37,7 @@ def test_a_persons_own_prompts_may_hold_braces(tmp_path: Path) -> None:
 def test_a_prompt_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "standard.md").write_bytes(b"\xff")
     with pytest.raises(UsageError, match=r"cannot read the prompt .*standard\.md"):
-        system_prompt(ALPHA, Path("/w"), tmp_path)
+        system_prompt(ALPHA, Path("/w"), str(tmp_path))
 
 
 @pytest.mark.parametrize(

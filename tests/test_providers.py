@@ -39,7 +39,7 @@ from miyabi_tui.engine.models.base import (
 from miyabi_tui.engine.models.faults import retry_after
 from miyabi_tui.engine.models.openai import OpenAIModel
 from miyabi_tui.engine.models.openai_chat import OpenAIChatModel
-from miyabi_tui.engine.worlds import Effort, WorldId
+from miyabi_tui.engine.worlds import FIVE, Effort, WorldId
 from tests.wire_server import Fault, Format, Say, Script, WireServer, scripted
 
 if TYPE_CHECKING:
@@ -467,7 +467,7 @@ async def test_chat_calls_that_share_an_index_are_told_apart_by_id() -> None:
 
 
 async def test_one_model_serves_five_worlds_at_once(wire: Format) -> None:
-    turns = {str(world): [Say(text=f"I am {world}." * 20)] for world in WorldId}
+    turns = {str(world): [Say(text=f"I am {world}." * 20)] for world in FIVE}
     ends: dict[WorldId, TurnEnd] = {}
 
     async def race(world: WorldId) -> None:
@@ -477,12 +477,12 @@ async def test_one_model_serves_five_worlds_at_once(wire: Format) -> None:
         serving(scripted(turns), wire) as (server, model),
         anyio.create_task_group() as tasks,
     ):
-        for world in WorldId:
+        for world in FIVE:
             tasks.start_soon(race, world)
     assert {world: end.message.text for world, end in ends.items()} == {
-        world: turns[world][0].text for world in WorldId
+        world: turns[world][0].text for world in FIVE
     }
-    assert {request.world for request in server.requests} == set(WorldId)
+    assert {request.world for request in server.requests} == set(FIVE)
 
 
 def test_retry_after_is_read_in_all_its_forms() -> None:

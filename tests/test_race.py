@@ -19,14 +19,14 @@ from miyabi_tui.engine.repo.git import open_repository
 from miyabi_tui.engine.repo.worktrees import FiveWorldsManager, Worktree
 from miyabi_tui.engine.state import RunState, WorldStatus
 from miyabi_tui.engine.store.journal import Journal
-from miyabi_tui.engine.worlds import WorldId
+from miyabi_tui.engine.worlds import FIVE, WorldId
 from tests import racing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-ALPHA, BETA, GAMMA, DELTA, EPSILON = WorldId
+ALPHA, BETA, GAMMA, DELTA, EPSILON = FIVE
 
 
 @pytest.fixture

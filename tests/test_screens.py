@@ -11,7 +11,7 @@ from textual.geometry import Region
 
 from miyabi_tui.app import MiyabiApp
 from miyabi_tui.engine import events as e
-from miyabi_tui.engine.state import fold
+from miyabi_tui.engine.fold import fold
 from miyabi_tui.engine.worlds import WorldId
 from miyabi_tui.screens.commands import COMMANDS, hints
 from miyabi_tui.screens.dialog import LeaveQuestion

@@ -16,7 +16,7 @@ from miyabi_tui.engine.repo.worktrees import (
     present_diff,
     present_diffstat,
 )
-from miyabi_tui.engine.worlds import WorldId
+from miyabi_tui.engine.worlds import FIVE, WorldId
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,19 +38,19 @@ async def spawn_all(five: FiveWorldsManager) -> dict[WorldId, Worktree]:
     async def created(world: WorldId, worktree: Worktree) -> None:
         assert (worktree.path / ".git").is_file(), world
 
-    return await five.spawn_all_worlds(WorldId, created)
+    return await five.spawn_all_worlds(FIVE, created)
 
 
 async def test_five_at_once_each_on_its_own_branch(repository: Make) -> None:
     repo = repository({f"d{n}/f{n}": str(n) for n in range(40)})
     worlds = await spawn_all(manager(repo))
-    assert set(worlds) == set(WorldId)
+    assert set(worlds) == set(FIVE)
     for world, worktree in worlds.items():
         assert worktree.path == repo.path / f".miyabi/worktrees/world-{world}/issue-270/task"
         assert (worktree.path / "d7" / "f7").read_text() == "7"
         assert await worktree.git("status", "--porcelain") == ""
         assert await worktree.git("branch", "--show-current") == worktree.branch
-    assert {f"world-{world}-issue-270-task" for world in WorldId} < set(repo.branches)
+    assert {f"world-{world}-issue-270-task" for world in FIVE} < set(repo.branches)
 
 
 async def test_nothing_of_the_user_is_touched(repository: Make) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import subprocess
 import sys
@@ -77,6 +78,7 @@ def assignment(
     from miyabi_tui.engine.repo.git import open_repository, resolve_commit
     from miyabi_tui.engine.request import RunRequest
     from miyabi_tui.engine.scoring.toolchain import Commands
+    from miyabi_tui.engine.terms import Terms
 
     make_repository(folder)
 
@@ -88,9 +90,11 @@ def assignment(
         base_commit=resolve_commit(git, "main"),
         worlds=default_worlds(MODEL, MODEL),
         merge=merge,
-        providers={"demo": Provider(Kind.REPLAY, base_url=str(HERE / "turns"))},
-        commands=Commands(python=sys.executable),
-        speed=speed,
+        terms=Terms(
+            providers={"demo": Provider(Kind.REPLAY, base_url=str(HERE / "turns"))},
+            commands=Commands(python=sys.executable),
+            speed=None if math.isinf(speed) else speed,
+        ),
         recorded=True,
         interactive=interactive,
     )

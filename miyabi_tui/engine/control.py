@@ -8,9 +8,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+import msgspec
+
+from miyabi_tui.engine.worlds import Effort, PromptVariant, WorldId
+
 if TYPE_CHECKING:
     from miyabi_tui.engine.events import Record
-    from miyabi_tui.engine.worlds import WorldId
+
+
+class Fork(msgspec.Struct, frozen=True, kw_only=True):
+    """Another future from the checkpoint after `step` of `source`.
+
+    In the pane of `source` itself, or as an extra world. What is empty stays as it was in the
+    source; `added` is said to the agent there.
+    """
+
+    source: WorldId
+    step: int
+    extra: bool = False
+    model: str = ""
+    effort: Effort | None = None
+    prompt: PromptVariant | None = None
+    added: str = ""
 
 
 class Subscription(Protocol):
@@ -31,7 +50,12 @@ class Subscription(Protocol):
 
 
 class Control(Protocol):
-    """A run, as its user steers it."""
+    """A run, as its user steers it.
+
+    `attached` says that the engine is another process, which goes on when this front end leaves.
+    """
+
+    attached: bool
 
     def start(self) -> None:
         """Begin the race."""
@@ -51,6 +75,13 @@ class Control(Protocol):
 
     def kill(self, world: WorldId) -> None:
         """End the world; its worktree and branch stay."""
+        ...
+
+    def fork(self, fork: Fork) -> None:
+        """Take a world back to a checkpoint, or let an extra one begin there.
+
+        A world that was killed, failed or scored comes back so; the future it had is archived.
+        """
         ...
 
     def pick(self, world: WorldId) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
 
     from miyabi_tui.engine.bus import Bus
+    from miyabi_tui.engine.control import Fork
     from miyabi_tui.engine.race import Race
     from miyabi_tui.engine.repo.git import Git
     from miyabi_tui.engine.request import RunRequest
@@ -40,6 +41,8 @@ class Engine:
     `assignment` is called in a thread when the run starts: it may take its time, say to make a
     repository first, while the front end already paints.
     """
+
+    attached = False
 
     def __init__(self, assignment: Callable[[], tuple[RunRequest, Git]], journal: Path) -> None:
         self.run_id = os.urandom(4).hex()
@@ -118,6 +121,10 @@ class Engine:
     def pick(self, world: WorldId) -> None:
         """See `Control.pick`."""
         self._command(lambda race: race.pick(world))
+
+    def fork(self, fork: Fork) -> None:
+        """See `Control.fork`."""
+        self._command(lambda race: race.fork(fork))
 
     def merge(self) -> None:
         """See `Control.merge`."""
@@ -240,12 +247,13 @@ class Engine:
             repo=str(git.work_tree),
             base_ref=request.base_ref,
             base_commit=request.base_commit,
-            target=request.target or own_branch(request.issue),
+            target=request.terms.target or own_branch(request.issue),
             task=task,
             worlds=request.worlds,
             merge=request.merge,
             recorded=request.recorded,
-            cost_limit_usd=request.limits.cost_usd * len(request.worlds),
+            terms=request.terms,
+            cost_limit_usd=request.terms.limits.cost_usd * len(request.worlds),
         )
 
     def _tell_failure(self, error: BaseException) -> None:

@@ -13,7 +13,9 @@ from typing import Any
 import msgspec
 
 from miyabi_tui.engine.models.base import AssistantMessage, Message, Sampling, Usage
+from miyabi_tui.engine.scoring.measurement import Measurement
 from miyabi_tui.engine.scoring.score import EvaluationScore, Evidence
+from miyabi_tui.engine.terms import Terms
 from miyabi_tui.engine.worlds import WorldConfig, WorldId
 
 
@@ -107,6 +109,17 @@ class RunStarted(Event, frozen=True, kw_only=True):
     merge: MergePolicy
     recorded: bool = False
     cost_limit_usd: float | None = None
+    terms: Terms = Terms()
+
+
+class RunResumed(Event, frozen=True, kw_only=True):
+    """An interrupted run goes on: `worlds` are those that had not ended by themselves.
+
+    `away_seconds` is how long nobody drove the run.
+    """
+
+    away_seconds: float
+    worlds: tuple[WorldId, ...]
 
 
 class PhaseChanged(Event, frozen=True, kw_only=True):
@@ -124,7 +137,10 @@ class Notice(Event, frozen=True, kw_only=True):
 
 
 class BaseMeasured(Event, frozen=True, kw_only=True):
-    """The base commit was measured once, as the yardstick of all worlds."""
+    """The base commit was measured once, as the yardstick of all worlds.
+
+    `measurement` is the yardstick itself, so that a resumed run has the same one.
+    """
 
     seconds: float
     tests_passed: int
@@ -132,6 +148,7 @@ class BaseMeasured(Event, frozen=True, kw_only=True):
     lint_findings: int
     security_findings: int
     remark: str = ""
+    measurement: Measurement | None = None
 
 
 class WorldPreparing(Event, frozen=True, kw_only=True):
@@ -141,11 +158,12 @@ class WorldPreparing(Event, frozen=True, kw_only=True):
 
 
 class WorktreeCreated(Event, frozen=True, kw_only=True):
-    """A world has a worktree on a branch of its own."""
+    """A world has a worktree on a branch of its own, registered with git in `git_dir`."""
 
     world: WorldId
     path: str
     branch: str
+    git_dir: str = ""
 
 
 class WorldsSpawned(Event, frozen=True, kw_only=True):
@@ -225,13 +243,62 @@ class Corrected(Event, frozen=True, kw_only=True):
 
 
 class StepFinished(Event, frozen=True, kw_only=True):
-    """A turn and all its tool calls are done."""
+    """A turn and all its tool calls are done, and what the worktree holds is kept.
+
+    `checkpoint` is the commit of it, empty where it could not be made; `tests` is what the last
+    test run of the step printed about its tests.
+    """
 
     world: WorldId
     step: int
     lines_added: int = 0
     lines_deleted: int = 0
     files_changed: int = 0
+    checkpoint: str = ""
+    tests: str = ""
+
+
+class CheckpointSaved(Event, frozen=True, kw_only=True):
+    """A worktree was saved outside of a step: at its beginning, by the clock, at an interruption.
+
+    `ref` names the `commit`; `step` is the last one that was finished before.
+    """
+
+    world: WorldId
+    step: int
+    commit: str
+    ref: str
+    why: str
+
+
+class WorldRestored(Event, frozen=True, kw_only=True):
+    """A resumed world's worktree holds again what its last checkpoint holds.
+
+    `found` says what was there instead, in words, empty where nothing had changed; whatever it was
+    is kept under the ref `archived`.
+    """
+
+    world: WorldId
+    step: int
+    found: str = ""
+    archived: str = ""
+
+
+class WorldForked(Event, frozen=True, kw_only=True):
+    """A world goes on from a checkpoint of `source`, which may be itself: another future.
+
+    `config` is what it races with from now on, `system` its instructions, `added` what the person
+    says to it there. What its worktree held before is kept under the ref `archived`.
+    """
+
+    world: WorldId
+    source: WorldId
+    step: int
+    checkpoint: str
+    config: WorldConfig
+    system: str
+    added: str = ""
+    archived: str = ""
 
 
 class WorldPaused(Event, frozen=True, kw_only=True):
@@ -305,6 +372,12 @@ class WorldFailed(Event, frozen=True, kw_only=True):
     next_step: str = ""
 
 
+class WorldPicked(Event, frozen=True, kw_only=True):
+    """The person wants this world to win; it is scored first if it is still at work."""
+
+    world: WorldId
+
+
 class WinnerSelected(Event, frozen=True, kw_only=True):
     """A winner was chosen. `override` says that the person chose against the evidence."""
 
@@ -326,6 +399,14 @@ class MergeReady(Event, frozen=True, kw_only=True):
 
     world: WorldId
     branch: str
+
+
+class MergeStarted(Event, frozen=True, kw_only=True):
+    """The merge's `commit` is made and about to be put on `branch`: if it is there, it was done."""
+
+    world: WorldId
+    branch: str
+    commit: str
 
 
 class Merged(Event, frozen=True, kw_only=True):
@@ -369,6 +450,7 @@ class RunFinished(Event, frozen=True, kw_only=True):
 
 AnyEvent = (
     RunStarted
+    | RunResumed
     | PhaseChanged
     | Notice
     | BaseMeasured
@@ -383,6 +465,9 @@ AnyEvent = (
     | ToolFinished
     | Corrected
     | StepFinished
+    | CheckpointSaved
+    | WorldRestored
+    | WorldForked
     | WorldPaused
     | WorldContinued
     | WorldWaiting
@@ -392,9 +477,11 @@ AnyEvent = (
     | WorldScored
     | WorldKilled
     | WorldFailed
+    | WorldPicked
     | WinnerSelected
     | NoWinner
     | MergeReady
+    | MergeStarted
     | Merged
     | MergeFailed
     | Gauges

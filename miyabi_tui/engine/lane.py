@@ -109,7 +109,7 @@ class Lane:
         await self._reviewer.review(world, worktree, self.sandbox, commit)
 
     async def _set_up(self, worktree: Worktree) -> None:
-        command = self._request.commands.setup
+        command = self._request.terms.commands.setup
         if not command:
             return
 
@@ -119,7 +119,7 @@ class Lane:
         result = await self.sandbox.exec(
             ("bash", "-c", command),
             cwd=worktree.path,
-            time_limit=self._request.test_seconds,
+            time_limit=self._request.terms.test_seconds,
             on_output=show,
             keep=SETUP_KEEP,
         )
@@ -137,11 +137,11 @@ class Lane:
             Toolbox(worktree.path, self.sandbox),
             self._publisher,
             self._gate,
-            self._request.limits,
+            self._request.terms.limits,
             self._price,
             lambda: present_diffstat(worktree),
         )
-        system = system_prompt(self.world, worktree.path, self._request.prompts)
+        system = system_prompt(self.world, worktree.path, self._request.terms.prompts)
         return await agent.run(system, (UserMessage(first_message(self._request.issue)),))
 
     def _message(self, attempt: Attempt) -> str:

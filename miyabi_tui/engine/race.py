@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from miyabi_tui.engine.agents.review import ReviewAgent
     from miyabi_tui.engine.bus import Bus
+    from miyabi_tui.engine.control import Fork
     from miyabi_tui.engine.lane import Lane
     from miyabi_tui.engine.repo.git import Git
     from miyabi_tui.engine.repo.worktrees import FiveWorldsManager, Worktree
@@ -182,7 +183,7 @@ class Race:
         await self._finish()
 
     def _target(self) -> str:
-        return self._request.target or self._bus.state.target
+        return self._request.terms.target or self._bus.state.target
 
     async def _merge(self) -> bool:
         state = self._bus.state
@@ -198,7 +199,7 @@ class Race:
                     branch,
                     commit_message(state),
                     self._identity,
-                    new_branch=not self._request.target,
+                    new_branch=not self._request.terms.target,
                 )
             except (MergeConflict, GitError) as error:
                 files = error.files if isinstance(error, MergeConflict) else ()
@@ -252,6 +253,10 @@ class Race:
                     lane.kill(f"{world} was picked")
             await chosen.wrap_up()
         self._asked.set()
+
+    async def fork(self, fork: Fork) -> None:
+        """Let a world go on from a checkpoint."""
+        raise NotImplementedError(fork)
 
     def ask_merge(self) -> None:
         """Merge the winner as soon as there is one to merge."""

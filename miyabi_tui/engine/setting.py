@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import tempfile
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -43,15 +44,16 @@ async def prepare(request: RunRequest, git: Git, bus: Bus, task: str) -> AsyncGe
         GitError: the repository cannot be read.
     """
     specs = {
-        world.model: registry.check(world.model, request.providers) for world in request.worlds
+        world.model: registry.check(world.model, request.terms.providers)
+        for world in request.worlds
     }
     with tempfile.TemporaryDirectory(prefix="miyabi-") as scratch:
-        async with _models(specs, request.speed) as models:
+        async with _models(specs, _pace(request)) as models:
             await _warn_of_unknown_prices(specs.values(), bus)
             toolchain = await _toolchain(request, git, bus, Path(scratch, "settings"))
             manager = FiveWorldsManager(git, request.base_commit, request.issue.key, task)
             boxes = await anyio.to_thread.run_sync(_sandboxes, request, toolchain, manager)
-            reviewer = ReviewAgent(toolchain, bus, Path(scratch), request.test_seconds)
+            reviewer = ReviewAgent(toolchain, bus, Path(scratch), request.terms.test_seconds)
             author = await anyio.to_thread.run_sync(identity, git)
             lanes = [
                 Lane(
@@ -97,7 +99,7 @@ async def _toolchain(request: RunRequest, git: Git, bus: Bus, scratch: Path) -> 
         text = await git("show", f"{base}:{name}")
         await anyio.to_thread.run_sync(functools.partial(_write, scratch / name, text))
     find = functools.partial(
-        find_toolchain, git.work_tree, files, request.commands, settings=scratch
+        find_toolchain, git.work_tree, files, request.terms.commands, settings=scratch
     )
     toolchain = await anyio.to_thread.run_sync(find)
     if toolchain.remark:
@@ -121,13 +123,18 @@ def _sandboxes(
             world_environment(
                 world,
                 path_first=[manager.path(world) / folder for folder in toolchain.path_first],
-                extra=request.env,
-                keys={one.key_variable for one in request.providers.values()},
+                extra=request.terms.env,
+                keys={one.key_variable for one in request.terms.providers.values()},
                 ports=next(ports, range(0)),
             )
         )
         for world in worlds
     }
+
+
+def _pace(request: RunRequest) -> float:
+    """The pace of recorded turns; infinity, which JSON does not know, leaves no pause."""
+    return math.inf if request.terms.speed is None else request.terms.speed
 
 
 def _price(spec: registry.ModelSpec, name: str, usage: Usage) -> float | None:

@@ -1,4 +1,4 @@
-"""The five worlds: who races, with which model, effort, temperature and prompt."""
+"""The worlds: who races, with which model, effort, temperature and prompt."""
 
 from __future__ import annotations
 
@@ -8,18 +8,25 @@ import msgspec
 
 
 class WorldId(StrEnum):
-    """One of the five worlds, in the order in which they are shown."""
+    """The worlds in the order in which they are shown: the five, then those that fork from them."""
 
     ALPHA = "Alpha"
     BETA = "Beta"
     GAMMA = "Gamma"
     DELTA = "Delta"
     EPSILON = "Epsilon"
+    ZETA = "Zeta"
+    ETA = "Eta"
+    THETA = "Theta"
+    IOTA = "Iota"
 
     @property
     def key(self) -> str:
-        """The digit key that focuses this world, "1" to "5"."""
+        """The digit key that focuses this world, "1" to "9"."""
         return str(list(WorldId).index(self) + 1)
+
+
+FIVE = (WorldId.ALPHA, WorldId.BETA, WorldId.GAMMA, WorldId.DELTA, WorldId.EPSILON)
 
 
 class PromptVariant(StrEnum):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import anyio
 import msgspec
@@ -32,21 +32,13 @@ if TYPE_CHECKING:
     from miyabi_tui.engine.agents.tools import Toolbox, ToolResult
     from miyabi_tui.engine.models.base import Message, Model, Usage
     from miyabi_tui.engine.publisher import Publisher
+    from miyabi_tui.engine.terms import Limits
     from miyabi_tui.engine.worlds import WorldConfig
 
     Price = Callable[[str, Usage], float | None]
     Measure = Callable[[], Awaitable[Diffstat]]
 
 MALFORMED_AT_MOST = 3
-
-
-class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What one world may use: steps, seconds of work (pauses excluded), US dollars."""
-
-    steps: Annotated[int, msgspec.Meta(ge=1)] = 60
-    seconds: Annotated[float, msgspec.Meta(gt=0)] = 1_500.0
-    cost_usd: Annotated[float, msgspec.Meta(gt=0)] = 1.0
-    max_tokens: Annotated[int, msgspec.Meta(ge=1)] = 16_000
 
 
 class Attempt(msgspec.Struct, frozen=True):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from miyabi_tui.engine.errors import UsageError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from miyabi_tui.engine.events import Issue
     from miyabi_tui.engine.worlds import WorldConfig
 
@@ -19,7 +18,7 @@ CORRECTION = (
 )
 
 
-def system_prompt(world: WorldConfig, worktree: Path, folder: Path | None = None) -> str:
+def system_prompt(world: WorldConfig, worktree: Path, folder: str = "") -> str:
     """What a world's model is told about itself; `folder` may hold a person's own versions.
 
     Raises:
@@ -37,8 +36,8 @@ def first_message(issue: Issue) -> str:
     return f"Issue {name}— {issue.title}\n\n{issue.text.strip()}\n"
 
 
-def _read(name: str, folder: Path | None) -> str:
-    own = folder / f"{name}.md" if folder else None
+def _read(name: str, folder: str) -> str:
+    own = Path(folder, f"{name}.md") if folder else None
     try:
         if own is not None and own.is_file():
             return own.read_text(encoding="utf-8")

@@ -12,7 +12,8 @@ import msgspec
 
 from miyabi_tui.engine import events as e
 from miyabi_tui.engine.errors import StoreError, UsageError
-from miyabi_tui.engine.state import RunState, apply, fold
+from miyabi_tui.engine.fold import apply, fold
+from miyabi_tui.engine.state import RunState
 from miyabi_tui.engine.store.projection import statements
 
 if TYPE_CHECKING:

@@ -1,0 +1,446 @@
+"""The state of a run as a fold over its events: `apply(state, record)` and nothing else.
+
+The panes, the headless lines, `miyabi show` and a resume all read the same fold.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from miyabi_tui.engine import events as e
+from miyabi_tui.engine.state import Checkpoint, RunState, WorldState, WorldStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+
+def fold(records: Iterable[e.Record], state: RunState | None = None) -> RunState:
+    """The state after all `records`, from `state` or from nothing."""
+    current = state or RunState()
+    for record in records:
+        current = apply(current, record)
+    return current
+
+
+def apply(state: RunState, record: e.Record) -> RunState:
+    """The state after one more event. Total: any event may follow any other."""
+    event = record.event
+    handler = _RUN.get(type(event))
+    if handler is not None:
+        state = handler(state, event, record.at)
+    elif (change := _WORLD.get(type(event))) is not None:
+        world = e.world_of(event)
+        state = replace(
+            state,
+            worlds=tuple(
+                change(one, event, record.at) if one.id is world else one for one in state.worlds
+            ),
+        )
+    return replace(state, seq=record.seq, at=record.at)
+
+
+# --- events of the run ---------------------------------------------------------------------------
+
+
+def _run_started(state: RunState, event: e.RunStarted, at: float) -> RunState:
+    return RunState(
+        run_id=event.run_id,
+        issue=event.issue,
+        repo=event.repo,
+        base_ref=event.base_ref,
+        base_commit=event.base_commit,
+        target=event.target,
+        task=event.task,
+        merge=event.merge,
+        recorded=event.recorded,
+        cost_limit_usd=event.cost_limit_usd,
+        terms=event.terms,
+        worlds=tuple(WorldState(config=config) for config in event.worlds),
+        started_at=at,
+    )
+
+
+def _run_resumed(state: RunState, event: e.RunResumed, at: float) -> RunState:
+    def going_on(world: WorldState) -> WorldState:
+        if world.id not in event.worlds:
+            return world
+        paused = world.status is WorldStatus.PAUSED or world.paused_when_cut
+        return replace(
+            world,
+            status=WorldStatus.PREPARING,
+            doing="checking its worktree",
+            waiting="",
+            reason="",
+            gauge=None,
+            cut_short=False,
+            paused_when_cut=paused,
+            ended_at=None,
+        )
+
+    return replace(
+        state,
+        status=e.RunStatus.RUNNING,
+        phase=e.Phase.PREPARING,
+        reason="",
+        merge_ready=False,
+        ended_at=None,
+        away_seconds=state.away_seconds + event.away_seconds,
+        resumed=state.resumed + 1,
+        worlds=tuple(going_on(world) for world in state.worlds),
+    )
+
+
+def _phase_changed(state: RunState, event: e.PhaseChanged, at: float) -> RunState:
+    ready = state.merge_ready and event.phase is not e.Phase.MERGING
+    return replace(state, phase=event.phase, merge_ready=ready)
+
+
+def _notice(state: RunState, event: e.Notice, at: float) -> RunState:
+    return replace(state, notices=(*state.notices, event))
+
+
+def _base_measured(state: RunState, event: e.BaseMeasured, at: float) -> RunState:
+    return replace(state, base=event)
+
+
+def _gauges(state: RunState, event: e.Gauges, at: float) -> RunState:
+    gauges = {gauge.world: gauge for gauge in event.worlds}
+    return replace(
+        state,
+        worlds=tuple(
+            replace(one, gauge=gauges[one.id]) if one.id in gauges else one for one in state.worlds
+        ),
+    )
+
+
+def _winner_selected(state: RunState, event: e.WinnerSelected, at: float) -> RunState:
+    def outcome(world: WorldState) -> WorldState:
+        if world.id is event.world:
+            return replace(world, status=WorldStatus.WON, doing="", waiting="")
+        if world.status in (WorldStatus.SCORED, WorldStatus.WON):
+            return replace(world, status=WorldStatus.LOST)
+        return world
+
+    return replace(
+        state,
+        winner=event.world,
+        picked=None,
+        winner_by_person=event.by_person,
+        override=event.override,
+        winner_reason=event.reason,
+        merge_failed=None,
+        merge_ready=False,
+        worlds=tuple(outcome(world) for world in state.worlds),
+    )
+
+
+def _no_winner(state: RunState, event: e.NoWinner, at: float) -> RunState:
+    return replace(state, winner=None, reason=event.reason)
+
+
+def _world_picked(state: RunState, event: e.WorldPicked, at: float) -> RunState:
+    return replace(state, picked=event.world)
+
+
+def _merge_ready(state: RunState, event: e.MergeReady, at: float) -> RunState:
+    return replace(state, merge_ready=True)
+
+
+def _merge_started(state: RunState, event: e.MergeStarted, at: float) -> RunState:
+    return replace(state, merge_started=event)
+
+
+def _merged(state: RunState, event: e.Merged, at: float) -> RunState:
+    return replace(state, branch=event.branch, commit=event.commit, merge_ready=False)
+
+
+def _merge_failed(state: RunState, event: e.MergeFailed, at: float) -> RunState:
+    return replace(state, merge_failed=event, merge_ready=True, merge_started=None)
+
+
+def _world_forked(state: RunState, event: e.WorldForked, at: float) -> RunState:
+    """Another future: nothing is chosen any more, and the rest of the old one is not shown."""
+
+    def open_again(world: WorldState) -> WorldState:
+        chosen = world.status in (WorldStatus.WON, WorldStatus.LOST)
+        return replace(world, status=WorldStatus.SCORED) if chosen else world
+
+    source = state.world(event.source)
+    past = tuple(one for one in source.checkpoints if one.step <= event.step)
+    worlds = {world.id: open_again(world) for world in state.worlds}
+    before = worlds.get(event.world) or WorldState(config=event.config)
+    worlds[event.world] = replace(
+        WorldState(config=event.config),
+        usage=before.usage,
+        cost_usd=before.cost_usd,
+        price_known=before.price_known,
+        started_at=at,
+        last_output_at=at,
+        worktree_ready=before.worktree_ready,
+        git_dir=before.git_dir,
+        status=WorldStatus.PREPARING,
+        doing=f"going back to step {event.step}",
+        step=event.step,
+        checkpoints=past,
+        forked_from=event.source if event.source is not event.world else before.forked_from,
+        restored=_origin(event),
+    )
+    return replace(
+        state,
+        winner=None,
+        picked=None,
+        winner_reason="",
+        reason="",
+        merge_ready=False,
+        merge_failed=None,
+        merge_started=None,
+        worlds=tuple(worlds.values()),
+    )
+
+
+def _origin(event: e.WorldForked) -> str:
+    whose = "" if event.source is event.world else f"{event.source}'s "
+    return f"from {whose}step {event.step}"
+
+
+def _run_finished(state: RunState, event: e.RunFinished, at: float) -> RunState:
+    return replace(
+        state,
+        status=event.status,
+        reason=event.reason or state.reason,
+        phase=e.Phase.FINISHED,
+        merge_ready=False,
+        ended_at=state.ended_at or at,
+        worlds=tuple(one if one.ended else _cut_short(one, at) for one in state.worlds),
+    )
+
+
+def _cut_short(world: WorldState, at: float) -> WorldState:
+    """A world that was still at work when its run ended."""
+    return replace(
+        world,
+        status=WorldStatus.KILLED,
+        cut_short=True,
+        paused_when_cut=world.status is WorldStatus.PAUSED,
+        reason="the run ended",
+        doing="",
+        waiting="",
+        ended_at=at,
+    )
+
+
+# --- events of one world -------------------------------------------------------------------------
+
+
+def _preparing(world: WorldState, event: e.WorldPreparing, at: float) -> WorldState:
+    return replace(world, status=WorldStatus.PREPARING, doing="making its worktree", started_at=at)
+
+
+def _worktree_created(world: WorldState, event: e.WorktreeCreated, at: float) -> WorldState:
+    config = replace(world.config, worktree=event.path, branch=event.branch)
+    return replace(
+        world, config=config, git_dir=event.git_dir, worktree_ready=True, doing="setting up"
+    )
+
+
+def _checkpoint_saved(world: WorldState, event: e.CheckpointSaved, at: float) -> WorldState:
+    if event.step or world.checkpoints:
+        return world
+    first = Checkpoint(step=0, at=at, commit=event.commit, doing="as the base was")
+    return replace(world, checkpoints=(first,))
+
+
+def _restored(world: WorldState, event: e.WorldRestored, at: float) -> WorldState:
+    what = f": {event.found}" if event.found else ""
+    return replace(world, step=event.step, restored=f"resumed at step {event.step}{what}")
+
+
+def _world_started(world: WorldState, event: e.WorldStarted, at: float) -> WorldState:
+    return _standing(replace(world, doing="reading the issue"), WorldStatus.RUNNING)
+
+
+def _step_started(world: WorldState, event: e.StepStarted, at: float) -> WorldState:
+    return _standing(
+        replace(
+            world,
+            step=event.step,
+            sampling=event.sampling,
+            doing="thinking",
+            calls=(),
+            step_cost_usd=0.0,
+        ),
+        WorldStatus.RUNNING,
+    )
+
+
+def _output(world: WorldState, event: e.Output, at: float) -> WorldState:
+    return replace(world, last_output_at=at)
+
+
+def _turn_finished(world: WorldState, event: e.TurnFinished, at: float) -> WorldState:
+    return replace(
+        world,
+        usage=world.usage + event.usage,
+        cost_usd=world.cost_usd + (event.cost_usd or 0.0),
+        step_cost_usd=event.cost_usd or 0.0,
+        price_known=world.price_known and event.cost_usd is not None,
+    )
+
+
+def _tool_started(world: WorldState, event: e.ToolStarted, at: float) -> WorldState:
+    return replace(world, doing=event.summary, calls=(*world.calls, event.summary))
+
+
+def _tool_finished(world: WorldState, event: e.ToolFinished, at: float) -> WorldState:
+    return replace(world, last_output_at=at)
+
+
+def _step_finished(world: WorldState, event: e.StepFinished, at: float) -> WorldState:
+    checkpoints = world.checkpoints
+    if event.checkpoint:
+        last = checkpoints[-1] if checkpoints else None
+        made = Checkpoint(
+            step=event.step,
+            at=at,
+            commit=event.checkpoint,
+            doing="; ".join(world.calls),
+            tests=event.tests or (last.tests if last else ""),
+            cost_usd=world.step_cost_usd + (last.cost_usd if last else 0.0),
+        )
+        checkpoints = (*checkpoints, made)
+    return replace(
+        world,
+        checkpoints=checkpoints,
+        step_cost_usd=0.0 if event.checkpoint else world.step_cost_usd,
+        lines_added=event.lines_added,
+        lines_deleted=event.lines_deleted,
+        files_changed=event.files_changed,
+    )
+
+
+def _paused(world: WorldState, event: e.WorldPaused, at: float) -> WorldState:
+    if world.ended or world.status is WorldStatus.PAUSED:
+        return world
+    return replace(world, status=WorldStatus.PAUSED, before_pause=world.status)
+
+
+def _continued(world: WorldState, event: e.WorldContinued, at: float) -> WorldState:
+    if world.status is not WorldStatus.PAUSED:
+        return world
+    return replace(world, status=world.before_pause, last_output_at=at)
+
+
+def _waiting(world: WorldState, event: e.WorldWaiting, at: float) -> WorldState:
+    return replace(world, waiting=event.reason)
+
+
+def _attempt_finished(world: WorldState, event: e.AttemptFinished, at: float) -> WorldState:
+    return replace(
+        world,
+        summary=event.summary,
+        reason="" if event.ending is e.Ending.FINISHED else event.ending.value,
+        commit=event.commit,
+        lines_added=event.lines_added,
+        lines_deleted=event.lines_deleted,
+        files_changed=event.files_changed,
+        doing="",
+    )
+
+
+def _evaluation_started(world: WorldState, event: e.EvaluationStarted, at: float) -> WorldState:
+    return _standing(replace(world, doing="", waiting=""), WorldStatus.EVALUATING)
+
+
+def _evaluation_progress(world: WorldState, event: e.EvaluationProgress, at: float) -> WorldState:
+    return replace(world, doing=event.doing, last_output_at=at)
+
+
+def _scored(world: WorldState, event: e.WorldScored, at: float) -> WorldState:
+    return replace(
+        world,
+        status=WorldStatus.SCORED,
+        score=event.score,
+        evidence=event.evidence,
+        ineligible=event.ineligible,
+        commit=event.commit,
+        lines_added=event.evidence.lines_added,
+        lines_deleted=event.evidence.lines_deleted,
+        files_changed=event.evidence.files_changed,
+        doing="",
+        waiting="",
+        ended_at=at,
+    )
+
+
+def _killed(world: WorldState, event: e.WorldKilled, at: float) -> WorldState:
+    return replace(
+        world,
+        status=WorldStatus.KILLED,
+        reason=event.reason,
+        doing="",
+        waiting="",
+        ended_at=at,
+    )
+
+
+def _failed(world: WorldState, event: e.WorldFailed, at: float) -> WorldState:
+    reason = f"{event.title}: {event.cause}" if event.cause else event.title
+    return replace(
+        world,
+        status=WorldStatus.FAILED,
+        reason=reason,
+        doing="",
+        waiting="",
+        ended_at=at,
+    )
+
+
+def _standing(world: WorldState, status: WorldStatus) -> WorldState:
+    """A new status, kept for later while the world is paused."""
+    if world.status is WorldStatus.PAUSED:
+        return replace(world, before_pause=status)
+    return replace(world, status=status)
+
+
+_RUN: dict[type, Callable[[RunState, Any, float], RunState]] = {
+    e.RunStarted: _run_started,
+    e.RunResumed: _run_resumed,
+    e.PhaseChanged: _phase_changed,
+    e.Notice: _notice,
+    e.BaseMeasured: _base_measured,
+    e.Gauges: _gauges,
+    e.WorldPicked: _world_picked,
+    e.WorldForked: _world_forked,
+    e.WinnerSelected: _winner_selected,
+    e.NoWinner: _no_winner,
+    e.MergeReady: _merge_ready,
+    e.MergeStarted: _merge_started,
+    e.Merged: _merged,
+    e.MergeFailed: _merge_failed,
+    e.RunFinished: _run_finished,
+}
+
+_WORLD: dict[type, Callable[[WorldState, Any, float], WorldState]] = {
+    e.WorldPreparing: _preparing,
+    e.WorktreeCreated: _worktree_created,
+    e.CheckpointSaved: _checkpoint_saved,
+    e.WorldRestored: _restored,
+    e.WorldStarted: _world_started,
+    e.StepStarted: _step_started,
+    e.Output: _output,
+    e.TurnFinished: _turn_finished,
+    e.ToolStarted: _tool_started,
+    e.ToolFinished: _tool_finished,
+    e.StepFinished: _step_finished,
+    e.WorldPaused: _paused,
+    e.WorldContinued: _continued,
+    e.WorldWaiting: _waiting,
+    e.AttemptFinished: _attempt_finished,
+    e.EvaluationStarted: _evaluation_started,
+    e.EvaluationProgress: _evaluation_progress,
+    e.WorldScored: _scored,
+    e.WorldKilled: _killed,
+    e.WorldFailed: _failed,
+}
