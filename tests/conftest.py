@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import tests.snapshot_support  # noqa: F401  keeps the snapshots in snapshots/
+from tests.lean import make_environment
 from tests.repositories import Repository
 
 if TYPE_CHECKING:
@@ -21,15 +22,26 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture(scope="session")
+def lean(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of a user's environment, for projects that are measured."""
+    return make_environment(tmp_path_factory.mktemp("lean") / "venv")
+
+
 @pytest.fixture(autouse=True)
 def _own_environment(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, lean: Path
 ) -> None:
-    """Nothing of the user's: no state, no settings of git, no key."""
+    """Nothing of the user's: no state, no settings of git, no key.
+
+    What the tests start keeps its compiled modules, as everybody's Python does.
+    """
     for name in list(os.environ):
         secret = name.endswith(("_API_KEY", "_BASE_URL", "_AUTH_TOKEN"))
         if name.startswith(("GIT_", "MIYABI_", "PYTEST_ADDOPTS", "VIRTUAL_ENV")) or secret:
             monkeypatch.delenv(name)
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    monkeypatch.setenv("VIRTUAL_ENV", str(lean.parent.parent))
     home = tmp_path_factory.mktemp("home")
     (home / "gitconfig").write_text(
         "[user]\n\tname = Hana\n\temail = hana@example.org\n[init]\n\tdefaultBranch = main\n"

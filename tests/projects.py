@@ -49,7 +49,7 @@ class Project:
         repo: Path | None = None,
     ) -> Measurement:
         """What miyabi measures of it; `changed` are all files where not given."""
-        toolchain = find_toolchain(repo or self.root, self.files, commands or Commands(), {})
+        toolchain = find_toolchain(repo or self.root, self.files, commands or Commands())
         sandbox = ProcessSandbox(world_environment(None, path_first=toolchain.path_first))
         measurer = Measurer(toolchain, sandbox, self.root, self.scratch, limit)
 

@@ -28,17 +28,23 @@ TAKE_TERMINAL = (
 
 
 class Terminal:
-    """A Python program, `python ARGS`, in a terminal of `columns` × `rows`."""
+    """A program, `python ARGS`, in a terminal of `columns` × `rows`."""
 
     def __init__(
-        self, *args: str, cwd: Path, columns: int = 120, rows: int = 40, **env: str
+        self,
+        *args: str,
+        cwd: Path,
+        columns: int = 120,
+        rows: int = 40,
+        python: str = sys.executable,
+        **env: str,
     ) -> None:
         self.screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self.screen)
         self._master, slave = pty.openpty()
         ioctl(slave, TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.process = subprocess.Popen(
-            [sys.executable, "-c", TAKE_TERMINAL, *args],
+            [python, "-c", TAKE_TERMINAL, *args],
             stdin=slave,
             stdout=slave,
             stderr=slave,

@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
+def demo(tmp_path_factory: pytest.TempPathFactory, lean: Path) -> tuple[Path, list[dict[str, Any]]]:
     """One whole demo, kept."""
     folder = tmp_path_factory.mktemp("demo")
     done = miyabi(
         *("demo", "--json", "--speed", "max", "--keep", str(folder / "tally")),
         cwd=folder,
         state=folder / "state",
+        python=str(lean),
     )
     assert done.returncode == 0, done.stderr
     return folder / "tally", [json.loads(line) for line in done.stdout.splitlines()]

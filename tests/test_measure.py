@@ -10,6 +10,7 @@ import pytest
 
 from miyabi_tui.engine.scoring.junit import Outcome
 from miyabi_tui.engine.scoring.score import Severity
+from miyabi_tui.engine.scoring.toolchain import Commands
 from tests.projects import Project
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ async def test_a_flat_project(project: Project) -> None:
 
 
 async def test_a_src_project_is_measured_itself_and_not_the_installed_one(
-    project: Project, tmp_path: Path
+    project: Project, tmp_path: Path, lean: Path
 ) -> None:
     """An editable install of the user's checkout is in the way; so is one in a subprocess."""
     installed = tmp_path / "repo" / "src"
@@ -66,9 +67,8 @@ async def test_a_src_project_is_measured_itself_and_not_the_installed_one(
     (venv / "bin").mkdir()
     (venv / "bin" / "python").symlink_to(sys.executable)
     (venv / "pyvenv.cfg").write_text(f"home = {os.path.dirname(sys.executable)}\n")
-    import pytest as ours
-
-    (site / "ours.pth").write_text(os.path.dirname(os.path.dirname(ours.__file__)) + "\n")
+    (ours,) = lean.parent.parent.glob("lib/python*/site-packages")
+    (site / "ours.pth").write_text(f"{ours}\n")
     (site / "calc.pth").write_text(f"{installed}\n")
     project.put(
         {
@@ -151,7 +151,8 @@ async def test_settings_of_the_users_pytest(project: Project, settings: str) -> 
             "test_a.py": "def test_1(): assert 0\n\ndef test_2(): assert 0\n\ndef test_3(): pass\n",
         }
     )
-    tests = (await project.measure(changed=[])).tests
+    commands = Commands(python=sys.executable if "--cov" in settings else "")  # it has pytest-cov
+    tests = (await project.measure(changed=[], commands=commands)).tests
     assert tests.outcomes == {
         "test_a.py::test_1": F,
         "test_a.py::test_2": F,

@@ -126,13 +126,13 @@ def test_a_progress_bar_stays_one_line() -> None:
 
 def test_floods_stay_bounded() -> None:
     text = stream(most=500)
-    for n in range(10_000):
+    for n in range(2_000):
         text.write(Look.OUTPUT, f"line {n}\n", "c")
     assert len(text) == 500
     assert text.end - text.first < 1_000
-    assert "line 9999" in shown(text)[-1]
+    assert "line 1999" in shown(text)[-1]
     endless = stream()
-    endless.write(Look.OUTPUT, "x" * 3_000_000)
+    endless.write(Look.OUTPUT, "x" * 1_200_000)
     assert sum(len(row) for row in shown(endless)) < 3_000 * 20
     assert len(endless) <= 1_000_000 // LONGEST_LINE + 1
 

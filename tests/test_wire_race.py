@@ -42,11 +42,16 @@ def answer(request: WireRequest) -> Answer:
 
 
 def miyabi(
-    *args: str, cwd: Path, state: Path, env: dict[str, str] | None = None, stdin: str = ""
+    *args: str,
+    cwd: Path,
+    state: Path,
+    env: dict[str, str] | None = None,
+    stdin: str = "",
+    python: str = sys.executable,
 ) -> subprocess.CompletedProcess[str]:
     """Run the command as a user would, without a terminal."""
     return subprocess.run(
-        [sys.executable, "-m", "miyabi_tui", *args],
+        [python, "-m", "miyabi_tui", *args],
         cwd=cwd,
         env={**os.environ, "MIYABI_STATE_DIR": str(state), **(env or {})},
         input=stdin,
