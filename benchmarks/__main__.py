@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from benchmarks import demo_overhead, first_frame, startup
+from benchmarks import checkpoint, demo_overhead, first_frame, journal, resume_fold, startup
 
 if __name__ == "__main__":
     results = []
-    for benchmark in (startup, first_frame, demo_overhead):
+    for benchmark in (startup, first_frame, demo_overhead, checkpoint, journal, resume_fold):
         print(f"\n{(benchmark.__doc__ or '').strip().splitlines()[0]}")
         results.append(benchmark.main())
     raise SystemExit(not all(results))

@@ -22,6 +22,19 @@ def parser() -> argparse.ArgumentParser:
     commands = main.add_subparsers(dest="command", metavar="COMMAND")
     _demo(commands.add_parser("demo", help="watch a recorded race on a sample project"))
     _run(commands.add_parser("run", help="race on an issue of your repository"))
+    resume = commands.add_parser("resume", help="go on with an interrupted run")
+    resume.add_argument(
+        "run", nargs="?", default="", help="the run's id or its beginning (the newest, here)"
+    )
+    _detach_flag(resume)
+    _output_flags(resume)
+    attach = commands.add_parser("attach", help="watch and steer a run that goes on elsewhere")
+    attach.add_argument(
+        "run", nargs="?", default="", help="the run's id or its beginning (the only one going on)"
+    )
+    _output_flags(attach)
+    stop = commands.add_parser("stop", help="end a run that goes on elsewhere")
+    stop.add_argument("run", help="the run's id or its beginning")
     runs = commands.add_parser("runs", help="list past runs")
     runs.add_argument("--json", action="store_true", help="print JSON")
     show = commands.add_parser("show", help="show one run: its worlds, scores and reasons")
@@ -34,7 +47,39 @@ def parser() -> argparse.ArgumentParser:
         "run", nargs="?", default="", help="the run's id or its beginning (the newest)"
     )
     merge.add_argument("--target", metavar="BRANCH", default="", help="the branch to merge into")
+    _keeping(commands)
     return main
+
+
+def _keeping(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    archive = commands.add_parser("archive", help="list what is kept of each run")
+    archive.add_argument("run", nargs="?", default="", help="the run's id or its beginning (all)")
+    restore = commands.add_parser("restore", help="give back what a world held, as a branch")
+    restore.add_argument("what", metavar="WORLD@RUN", help="e.g. alpha@1a2b")
+    which = restore.add_mutually_exclusive_group()
+    which.add_argument("--step", metavar="N", type=_number, help="the checkpoint of this step")
+    which.add_argument("--archived", metavar="N", type=_number, help="this archive entry")
+    restore.add_argument("--branch", metavar="NAME", default="", help="the new branch's name")
+    restore.add_argument("--worktree", metavar="DIR", default="", help="check it out in DIR too")
+    gc = commands.add_parser("gc", help="archive and remove worktrees that nobody needs")
+    gc.add_argument("run", nargs="?", default="", help="all of this run's, at once")
+    gc.add_argument("--now", action="store_true", help="also what nobody needs since today")
+    gc.add_argument("--dry-run", action="store_true", help="only say what would go, and why")
+    for command in (archive, restore, gc):
+        where = command.add_mutually_exclusive_group()
+        where.add_argument(
+            "--repo", metavar="DIR", default=".", help="the repository (default: here)"
+        )
+        if command is gc:
+            where.add_argument("--all-repos", action="store_true", help="those of all runs")
+        if command is not restore:
+            command.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _detach_flag(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--detach", action="store_true", help="race in the background: see attach and stop"
+    )
 
 
 def _output_flags(command: argparse.ArgumentParser) -> None:
@@ -81,12 +126,13 @@ def _run(run: argparse.ArgumentParser) -> None:
         "--merge", choices=("ask", "auto", "never"), default="", help="what happens to the winner"
     )
     run.add_argument("--speed", type=_speed, default=1.0, help="pace of replay/ models: 4, or max")
+    _detach_flag(run)
     _output_flags(run)
 
 
 def _number(text: str) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > 12:
-        raise argparse.ArgumentTypeError(f"{text!r} is not an issue's number")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number")
     return int(text)
 
 

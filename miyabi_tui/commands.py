@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from miyabi_tui.engine.repo.git import Git
     from miyabi_tui.engine.request import RunRequest
     from miyabi_tui.engine.state import RunState
+    from miyabi_tui.engine.store.journal import RunRow
 
 TITLE_AT_MOST = 200
 EXIT_CODES = {
@@ -53,7 +54,7 @@ def demo(args: argparse.Namespace) -> int:
             merge=e.MergePolicy(args.merge),
             interactive=interactive,
         )
-        state = _race(assignment, args, interactive=interactive)
+        state = _race(assignment, args, interactive=interactive, resumable=bool(args.keep))
     if not args.json:
         print(_kept(state, folder) if args.keep else _thrown_away(), file=sys.stderr)
     return EXIT_CODES[state.status]
@@ -70,9 +71,88 @@ def _thrown_away() -> str:
 
 def run(args: argparse.Namespace) -> int:
     """`miyabi run`: the real thing. Everything is checked before anything is created."""
-    interactive = _has_screen(args)
+    interactive = args.detach or _has_screen(args)
     request, git = _request(args, interactive)
+    if row := _interrupted(git):
+        from miyabi_tui import resuming
+
+        if args.detach or not interactive:
+            resuming.hint(row)
+        elif resuming.offer(row, request.issue.title):
+            args.run = row.run_id
+            return resume(args)
+    if args.detach:
+        from miyabi_tui import background
+
+        return _in_background(request.merge, *background.start(request), as_json=args.json)
     state = _race(lambda: (request, git), args, interactive=interactive)
+    return EXIT_CODES[state.status]
+
+
+def _interrupted(git: Git) -> RunRow | None:
+    """The run of this repository that could go on; a journal that is not there has none."""
+    if not paths.journal_path().exists():
+        return None
+    import anyio
+
+    from miyabi_tui import resuming
+
+    return anyio.run(resuming.newest, str(git.work_tree))
+
+
+def resume(args: argparse.Namespace) -> int:
+    """`miyabi resume`: go on with an interrupted run, from where its journal ends."""
+    import anyio
+
+    from miyabi_tui import resuming
+
+    interactive = args.detach or _has_screen(args)
+    find = functools.partial(resuming.find, args.run, interactive=interactive)
+    before = anyio.run(find)
+    if args.detach:
+        from miyabi_tui import background
+
+        return _in_background(before.merge, *background.start(before.run_id), as_json=args.json)
+    engine = Engine.resuming(before.run_id, paths.journal_path(), interactive=interactive)
+    state = _drive(engine, args, interactive=interactive, told=before.seq)
+    return EXIT_CODES[state.status]
+
+
+def _in_background(merge: e.MergePolicy, run_id: str, pid: int, *, as_json: bool) -> int:
+    """Say how the person comes back to the run."""
+    if as_json:
+        print(msgspec.json.encode({"run_id": run_id, "pid": pid}).decode())
+        return cli.WINNER
+    print(f"run {run_id} goes on in the background, process {pid}")
+    print(f"watch it: miyabi attach {run_id}")
+    print(f"end it:   miyabi stop {run_id}")
+    if merge is e.MergePolicy.ASK:
+        print("it merges nothing by itself: attach and press m")
+    return cli.WINNER
+
+
+def attach(args: argparse.Namespace) -> int:
+    """`miyabi attach`: a run of another process, on screen or in lines; leaving ends nothing."""
+    from miyabi_tui import attaching
+
+    screen = _has_screen(args)
+    state = attaching.watch(args.run, screen=screen, as_json=args.json)
+    with ending.reader_may_go():
+        if not state.finished:
+            print(attaching.farewell(state), file=sys.stderr if args.json else sys.stdout)
+            return cli.WINNER
+        if screen:
+            print(headless.board(state))
+            print(headless.closing(state))
+    return EXIT_CODES[state.status]
+
+
+def stop(args: argparse.Namespace) -> int:
+    """`miyabi stop RUN`: end a run, wherever it is driven."""
+    from miyabi_tui import attaching
+
+    state = attaching.end(args.run)
+    print(headless.closing(state))
     return EXIT_CODES[state.status]
 
 
@@ -186,15 +266,32 @@ def _race(
     args: argparse.Namespace,
     *,
     interactive: bool,
+    resumable: bool = True,
 ) -> RunState:
-    with Engine(assignment, paths.journal_path()) as engine:
-        seen = _on_screen(engine) if interactive else _in_lines(engine, as_json=args.json)
+    engine = Engine(assignment, paths.journal_path())
+    return _drive(engine, args, interactive=interactive, resumable=resumable)
+
+
+def _drive(
+    engine: Engine,
+    args: argparse.Namespace,
+    *,
+    interactive: bool,
+    told: int = 0,
+    resumable: bool = True,
+) -> RunState:
+    """Run the engine under a screen or lines; `told` is the last event a person knows already."""
+    with engine:
+        if interactive:
+            seen = _on_screen(engine)
+        else:
+            seen = _in_lines(engine, as_json=args.json, told=told, resumable=resumable)
     # Where the journal failed, only the reader knows how the run ended.
     state = engine.state if engine.state.finished else seen
     if interactive:
         with ending.reader_may_go():
             print(headless.board(state))
-            print(headless.closing(state))
+            print(headless.closing(state, resumable=resumable))
     return state
 
 
@@ -212,12 +309,12 @@ def _on_screen(engine: Engine) -> RunState:
     return state
 
 
-def _in_lines(engine: Engine, *, as_json: bool) -> RunState:
+def _in_lines(engine: Engine, *, as_json: bool, told: int, resumable: bool) -> RunState:
     def say() -> None:
         print("miyabi: stopping … (again to force)", file=sys.stderr)
 
     with ending.on_signals(engine, say):
-        return headless.run(engine, as_json=as_json)
+        return headless.run(engine, as_json=as_json, told=told, resumable=resumable)
 
 
 def runs(args: argparse.Namespace) -> int:
@@ -248,4 +345,32 @@ def merge(args: argparse.Namespace) -> int:
     from miyabi_tui import history
 
     print(anyio.run(history.merge, paths.journal_path(), args.run, args.target))
+    return cli.WINNER
+
+
+def archive(args: argparse.Namespace) -> int:
+    """`miyabi archive [RUN]`: what is kept, read from the repository alone."""
+    from miyabi_tui import keeping
+
+    print(keeping.archive(args))
+    return cli.WINNER
+
+
+def restore(args: argparse.Namespace) -> int:
+    """`miyabi restore WORLD@RUN`: as a branch."""
+    from miyabi_tui import keeping
+
+    print(keeping.restore(args))
+    return cli.WINNER
+
+
+def gc(args: argparse.Namespace) -> int:
+    """`miyabi gc [RUN]`: worktrees that nobody needs are archived and removed."""
+    import anyio
+
+    from miyabi_tui import keeping
+
+    if args.run and args.all_repos:
+        raise UsageError("a run is of one repository", "", "leave out RUN or --all-repos")
+    print(anyio.run(keeping.gc, args, paths.journal_path()))
     return cli.WINNER

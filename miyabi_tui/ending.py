@@ -11,35 +11,49 @@ import termios
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from types import FrameType
 
     from miyabi_tui.engine.engine import Engine
 
+INTERRUPTED = 3  # the exit code, as in `cli`
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Leave the other screen, show the cursor, release mouse, focus and paste.
 SANE = b"\x1b[?1049l\x1b[?25h\x1b[?1000l\x1b[?1003l\x1b[?1006l\x1b[?1004l\x1b[?2004l\r\n"
 
 
 @contextlib.contextmanager
-def on_signals(engine: Engine, leave: Callable[[], None]) -> Iterator[None]:
-    """The first signal ends the run in order and calls `leave`; a second one ends at once."""
+def on_signals(
+    engine: Engine | None,
+    leave: Callable[[], None],
+    signals: Sequence[signal.Signals] = SIGNALS,
+) -> Iterator[None]:
+    """The first signal ends the run in order and calls `leave`; a second one ends at once.
+
+    Without an engine the run is another process's, and goes on.
+    """
     terminal = _terminal()
-    asked = False
+    asked = 0
 
     def handle(number: int, frame: FrameType | None) -> None:
         nonlocal asked
-        if asked:
-            engine.abandon()
+        asked += 1
+        if asked > 2:  # not even the journal is waited for
             _restore(terminal)
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
-        asked = True
+            os._exit(INTERRUPTED)
+        if asked == 2:
+            if engine is not None:
+                engine.abandon()
+            _restore(terminal)
+            if engine is not None:
+                _say(f"nothing is lost; go on with: miyabi resume {engine.run_id}\n")
+            os._exit(INTERRUPTED)
         # The engine first: a screen whose terminal does not read cannot even leave.
-        engine.stop()
+        if engine is not None:
+            engine.stop()
         leave()
 
-    before = {one: signal.signal(one, handle) for one in SIGNALS}
+    before = {one: signal.signal(one, handle) for one in signals}
     try:
         yield
     finally:
@@ -52,6 +66,13 @@ def _terminal() -> list[object] | None:
         return list(termios.tcgetattr(sys.stdin.fileno()))
     except (termios.error, OSError, ValueError):
         return None
+
+
+def _say(line: str) -> None:
+    """A last line, also where nobody can read it any more."""
+    with contextlib.suppress(OSError):
+        os.set_blocking(sys.stderr.fileno(), False)
+        os.write(sys.stderr.fileno(), line.encode())
 
 
 def _restore(settings: list[object] | None) -> None:

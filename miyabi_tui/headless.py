@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from miyabi_tui.engine import events as e
 from miyabi_tui.engine.fold import apply
-from miyabi_tui.engine.state import RunState, WorldState
+from miyabi_tui.engine.state import RESUMABLE, RunState, WorldState
 from miyabi_tui.engine.summary import plain, reasons, result
 
 if TYPE_CHECKING:
@@ -16,8 +16,19 @@ if TYPE_CHECKING:
 NAME_WIDTH = 8
 
 
-def run(control: Control, *, as_json: bool, out: TextIO | None = None) -> RunState:
-    """Start the race, print it to its end, and give back its last state."""
+def run(
+    control: Control,
+    *,
+    as_json: bool,
+    out: TextIO | None = None,
+    told: int = 0,
+    resumable: bool = True,
+) -> RunState:
+    """Start the race, print it to its end, and give back its last state.
+
+    Events up to number `told` are known already; `resumable` says that the run could go on if it
+    is interrupted.
+    """
     stream = out or sys.stdout
     subscription = control.subscribe()
     state = RunState()
@@ -27,11 +38,17 @@ def run(control: Control, *, as_json: bool, out: TextIO | None = None) -> RunSta
             subscription.wait(0.5)  # short, so that signals are seen
             for record in subscription.drain():
                 state = apply(state, record)
-                line = json_line(record, state) if as_json else text_line(record, state)
+                if record.seq <= told:
+                    continue
+                if as_json:
+                    line = json_line(record, state)
+                else:
+                    line = text_line(record, state, resumable=resumable)
                 if line:
                     print(line, file=stream, flush=True)
-    except BrokenPipeError:
-        control.stop()  # whoever read us has gone
+    except BrokenPipeError:  # whoever read us has gone
+        if not control.attached:
+            control.stop()
     return state
 
 
@@ -48,9 +65,12 @@ def json_line(record: e.Record, state: RunState) -> str:
     return msgspec.json.encode({"seq": record.seq, "at": record.at, **body}).decode()
 
 
-def text_line(record: e.Record, state: RunState) -> str:
+def text_line(record: e.Record, state: RunState, *, resumable: bool = True) -> str:
     """The record as a line for people, empty where it says nothing new to them."""
-    text = plain(_say(record.event, state))
+    if isinstance(record.event, e.RunFinished):
+        text = closing(state, resumable=resumable)
+    else:
+        text = plain(_say(record.event, state))
     if not text:
         return ""
     seconds = int(state.elapsed(record.at))
@@ -110,9 +130,19 @@ def _say(event: e.AnyEvent, state: RunState) -> str:
             return f"merged into {branch} ({commit[:9]})"
         case e.MergeFailed(cause=cause):
             return cause
-        case e.RunFinished():
-            return closing(state)
+        case e.RunResumed():
+            return f"run {state.run_id} goes on\n{board(state)}"
+        case e.WorldRestored(step=step):
+            return f"goes on after step {step}{_kept(event)}" if step else "begins again"
+        case e.WorldForked(world=world):
+            return f"another future, {state.world(world).restored}{_kept(event)}"
     return ""
+
+
+def _kept(event: e.WorldRestored | e.WorldForked) -> str:
+    """What was found instead, and where it is."""
+    found = f": {event.found}" if isinstance(event, e.WorldRestored) and event.found else ""
+    return f"{found}; what was there is kept as {event.archived}" if event.archived else found
 
 
 def _scored(world: WorldState) -> str:
@@ -123,7 +153,7 @@ def _scored(world: WorldState) -> str:
     return "\n".join(lines)
 
 
-def closing(state: RunState) -> str:
+def closing(state: RunState, *, resumable: bool = True) -> str:
     """How a run ended, what it cost, and what can be done next."""
     cost = f"${state.total_cost_usd:.4f}"
     cost = cost if state.price_known else f"at least {cost} (a price is unknown)"
@@ -135,6 +165,8 @@ def closing(state: RunState) -> str:
     if state.status is e.RunStatus.SELECTED and not state.commit:
         lines.append(f"merge it with: miyabi merge {state.run_id}")
     lines.append(f"cost {cost}")
+    if resumable and state.run_id and state.status in RESUMABLE and not state.commit:
+        lines.append(f"nothing is lost; go on with: miyabi resume {state.run_id}")
     return plain("\n".join(lines))
 
 

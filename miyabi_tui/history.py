@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,22 +15,38 @@ from miyabi_tui import headless
 from miyabi_tui.engine import events as e
 from miyabi_tui.engine.bus import Bus
 from miyabi_tui.engine.errors import UsageError
-from miyabi_tui.engine.fold import fold
+from miyabi_tui.engine.fold import apply, fold
+from miyabi_tui.engine.merging import merge_winner
 from miyabi_tui.engine.naming import own_branch
 from miyabi_tui.engine.repo import git as repository
-from miyabi_tui.engine.repo import merge as merging
 from miyabi_tui.engine.store.journal import open_journal
 from miyabi_tui.engine.store.lock import driving, is_driven
-from miyabi_tui.engine.summary import commit_message, result
+from miyabi_tui.engine.summary import result
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from miyabi_tui.engine.repo.merge import MergeResult
     from miyabi_tui.engine.state import RunState
-    from miyabi_tui.engine.store.journal import RunRow
+    from miyabi_tui.engine.store.journal import Journal, RunRow
+
+
+@asynccontextmanager
+async def opened(journal: Path) -> AsyncGenerator[Journal, None]:
+    """The journal, for a command without an engine: what is remarkable is said on standard error.
+
+    Raises:
+        StoreError: it cannot be opened.
+    """
+    async with open_journal(journal) as store:
+        if store.remark:
+            print(f"miyabi: {store.remark}", file=sys.stderr)
+        yield store
 
 
 async def runs(journal: Path) -> list[RunRow]:
     """The newest runs first; one that says it runs, but that nobody drives, was interrupted."""
-    async with open_journal(journal) as open_one:
+    async with opened(journal) as open_one:
         rows = await open_one.runs()
     return [
         msgspec.structs.replace(row, status="interrupted")
@@ -55,17 +73,25 @@ def listing(rows: list[RunRow], *, as_json: bool) -> str:
             f"{row.run_id:<10}{started:<18}{row.status:<13}{row.winner or '–':<9}{score:>6}"
             f"{f'${row.total_cost_usd:.4f}':>10}  {number}{row.title}"
         )
+    open_ones = [row for row in rows if row.status == e.RunStatus.INTERRUPTED]
+    going = [row.run_id for row in open_ones if Path(row.repo).is_dir()]
+    if going:
+        lines += ["", f"an interrupted run can go on: miyabi resume {going[0]}"]
     return "\n".join(lines)
 
 
 async def state(journal: Path, prefix: str) -> RunState:
-    """The folded state of one run.
+    """The folded state of one run; one that nobody drives any more was interrupted.
 
     Raises:
         UsageError: there is no such run.
     """
-    async with open_journal(journal) as open_one:
-        return fold(await open_one.records(await open_one.find(prefix)))
+    async with opened(journal) as store:
+        run = fold(await store.records(await store.find(prefix), streams=False))
+    if run.finished or is_driven(journal, run.run_id):
+        return run
+    cut = e.RunFinished(status=e.RunStatus.INTERRUPTED, reason="its process ended")
+    return apply(run, e.Record(run.seq, run.at, cut))
 
 
 def page(run: RunState, *, as_json: bool) -> str:
@@ -80,8 +106,10 @@ def page(run: RunState, *, as_json: bool) -> str:
         "",
         headless.board(run),
         "",
-        headless.closing(run),
+        headless.closing(run, resumable=run.finished),
     ]
+    if not run.finished:
+        lines.append(f"watch it with: miyabi attach {run.run_id}")
     return "\n".join(lines)
 
 
@@ -92,18 +120,19 @@ async def merge(journal: Path, prefix: str, target: str) -> str:
         UsageError: the run has no winner, or is merged already.
         MergeConflict: it does not apply; nothing was changed.
     """
-    async with open_journal(journal) as open_one:
+    async with opened(journal) as store:
         here = "" if prefix else str(repository.open_repository(Path()).work_tree)
-        run = await open_one.resume(await open_one.find(prefix, here))
-        if run.commit:
-            raise UsageError(f"run {run.run_id} is merged already", f"it is on {run.branch}")
-        if run.winner is None:
-            raise UsageError(f"run {run.run_id} has no winner", run.reason)
-        if target:
-            repository.check_branch(repository.open_repository(Path(run.repo)), target)
-        with driving(journal, run.run_id):
-            merged = await _merge(run, target or run.target, new_branch=_is_new(run, target))
-            await _record(Bus(run.run_id, open_one, seq=run.seq), run, merged)
+        run_id = await store.find(prefix, here)
+        with driving(journal, run_id):  # from here on nobody else writes to it
+            run = await store.resume(run_id)
+            if run.commit:
+                raise UsageError(f"run {run_id} is merged already", f"it is on {run.branch}")
+            if run.winner is None:
+                raise UsageError(f"run {run_id} has no winner", run.reason)
+            if target:
+                repository.check_branch(repository.open_repository(Path(run.repo)), target)
+            bus = Bus(run_id, store, seq=run.seq)
+            merged = await _merge(bus, target or run.target, new_branch=_is_new(run, target))
         where = f"{merged.branch} ({merged.commit[:9]}) in {run.repo}"
         return f"{run.winner} is merged into {where}"
 
@@ -113,24 +142,14 @@ def _is_new(run: RunState, target: str) -> bool:
     return not target and run.target == own_branch(run.issue)
 
 
-async def _merge(run: RunState, branch: str, *, new_branch: bool) -> merging.MergeResult:
-    assert run.winner is not None
-    git = await anyio.to_thread.run_sync(repository.open_repository, Path(run.repo))
-    return await merging.merge(
-        git,
-        run.world(run.winner).commit,
-        run.base_commit,
-        branch,
-        commit_message(run),
-        await anyio.to_thread.run_sync(repository.identity, git),
-        new_branch=new_branch,
-    )
-
-
-async def _record(bus: Bus, run: RunState, merged: merging.MergeResult) -> None:
+async def _merge(bus: Bus, branch: str, *, new_branch: bool) -> MergeResult:
+    git = await anyio.to_thread.run_sync(repository.open_repository, Path(bus.state.repo))
+    identity = await anyio.to_thread.run_sync(repository.identity, git)
     async with anyio.create_task_group() as group:
         group.start_soon(bus.run)
-        assert run.winner is not None
-        await bus.emit(e.Merged(world=run.winner, branch=merged.branch, commit=merged.commit))
-        await bus.emit(e.RunFinished(status=e.RunStatus.MERGED))
-        bus.close()
+        try:
+            merged = await merge_winner(git, bus, identity, branch, new_branch=new_branch)
+            await bus.emit(e.RunFinished(status=e.RunStatus.MERGED))
+        finally:
+            bus.close()
+    return merged

@@ -18,3 +18,8 @@ def state_dir() -> Path:
 def journal_path() -> Path:
     """The journal of all runs of this user."""
     return state_dir() / "miyabi.db"
+
+
+def log_path(run_id: str) -> Path:
+    """What the engine of a detached run says besides its journal."""
+    return state_dir() / "logs" / f"{run_id}.log"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from miyabi_tui.engine import events as e
@@ -17,7 +18,6 @@ from miyabi_tui.engine.terms import Terms
 from miyabi_tui.engine.worlds import WorldConfig, WorldId, default_worlds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 ISSUE = e.Issue("issue-7", "add() subtracts", "`add(2, 3)` gives -1.", 7)
@@ -132,15 +132,28 @@ def request_for(repo: Path, recording: Path, **changes: Any) -> RunRequest:
     return RunRequest(**{**settings, **changes})
 
 
+Act = Callable[[Engine, e.Record, RunState], None]
+
+
 def race(
-    request: RunRequest,
-    journal: Path,
-    act: Callable[[Engine, e.Record, RunState], None] | None = None,
+    request: RunRequest, journal: Path, act: Act | None = None
 ) -> tuple[RunState, list[e.Record]]:
     """Run a whole race; `act` sees every record as a person would, and may press keys."""
+    return drive(Engine(lambda: (request, open_repository(request.repo)), journal), act)
+
+
+def resume(
+    run_id: str, journal: Path, act: Act | None = None, *, interactive: bool = False
+) -> tuple[RunState, list[e.Record]]:
+    """Go on with a run to its end; see `race`."""
+    return drive(Engine.resuming(run_id, journal, interactive=interactive), act)
+
+
+def drive(engine: Engine, act: Act | None = None) -> tuple[RunState, list[e.Record]]:
+    """Run an engine to its end: the last state, and all that was seen."""
     records: list[e.Record] = []
     state = RunState()
-    with Engine(lambda: (request, open_repository(request.repo)), journal) as engine:
+    with engine:
         subscription = engine.subscribe()
         engine.start()
         while not subscription.closed:

@@ -12,7 +12,7 @@ import pytest
 from miyabi_tui.engine.sandbox import process as sandbox_process
 from miyabi_tui.engine.sandbox.deadline import Deadline
 from miyabi_tui.engine.sandbox.process import ProcessSandbox
-from tests.processes import Pids, alive, state, until, until_gone, until_state
+from tests.processes import Pids, state, until, until_gone, until_state
 from tests.virtual_time import VIRTUAL
 
 if TYPE_CHECKING:
@@ -124,7 +124,8 @@ async def test_cancelled_while_frozen(tmp_path: Path) -> None:
         found = await world.pids.first(2)
         await world.sandbox.freeze()
         group.cancel_scope.cancel()
-    assert [alive(pid) for pid in found] == [False, False]
+    for pid in found:
+        await until_gone(pid)
 
 
 async def test_stopped_while_frozen(world: World) -> None:

@@ -7,8 +7,10 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 import anyio
+import msgspec
 import pytest
 
+from miyabi_tui import history
 from miyabi_tui.engine import events as e
 from miyabi_tui.engine.bus import Bus
 from miyabi_tui.engine.errors import StoreError
@@ -16,6 +18,7 @@ from miyabi_tui.engine.fold import fold
 from miyabi_tui.engine.scoring.score import Evidence, score
 from miyabi_tui.engine.state import WorldStatus
 from miyabi_tui.engine.store.journal import Journal, open_journal
+from miyabi_tui.engine.store.lock import driving
 from miyabi_tui.engine.subscription import BufferedSubscription
 from miyabi_tui.engine.worlds import WorldId, default_worlds
 
@@ -122,24 +125,10 @@ async def test_the_five_tables_follow_the_events(tmp_path: Path) -> None:
         assert json.loads(data) == {"winning_world": "Alpha", "all_scores": {"Alpha": 100.0}}
         assert db.execute("SELECT path, is_orphaned FROM worktrees").fetchall() == [("/w/Alpha", 0)]
         with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
-            db.execute("INSERT INTO events VALUES ('no such run', 1, 0, '{}')")
+            db.execute("INSERT INTO events VALUES ('no such run', 1, 0, '', '', '{}')")
         indexes = {row[1] for row in db.execute("PRAGMA index_list(checkpoints)")}
         assert {"checkpoints_run_id", "checkpoints_checkpoint_type"} <= indexes
     db.close()
-
-
-async def test_a_journal_from_a_newer_version_is_left_untouched(tmp_path: Path) -> None:
-    path = tmp_path / "miyabi.db"
-    db = sqlite3.connect(path)
-    db.execute("PRAGMA user_version = 99")
-    db.close()
-    before = path.read_bytes()
-
-    with pytest.raises(StoreError, match="newer miyabi"):
-        async with open_journal(path):
-            pass
-
-    assert path.read_bytes() == before
 
 
 async def test_two_engines_write_to_one_journal(tmp_path: Path) -> None:
@@ -239,6 +228,106 @@ def test_a_slow_reader_keeps_lifecycle_events_and_loses_old_output() -> None:
     assert steps == list(range(200))
     assert 20 < len(kept) < 80
     assert kept[-1].seq == 398
+
+
+# --- reading a part of a run ---------------------------------------------------------------------
+
+
+def said(world: WorldId, text: str) -> e.Output:
+    return e.Output(world=world, channel=e.Channel.STDOUT, text=text)
+
+
+GAUGES = e.Gauges(worlds=(e.Gauge(ALPHA, 1.0, 2, 3),))
+
+
+async def test_a_run_is_read_without_its_streams_but_with_its_end(tmp_path: Path) -> None:
+    async with open_journal(tmp_path / "miyabi.db") as journal:
+        step = e.StepFinished(world=ALPHA, step=1)
+        await tell(journal, started("r1"), said(ALPHA, "a"), GAUGES, step, said(BETA, "b"))
+        records = await journal.records("r1", streams=False)
+        assert [one.seq for one in records] == [1, 4, 5], "the last one says where the journal ends"
+        assert fold(records).seq == 5
+        # Whoever goes on with it does not write over it.
+        run = await journal.resume("r1")
+        await journal.append("r1", [e.Record(run.seq + 1, 1.0, GAUGES)])
+        assert [one.seq for one in await journal.records("r1", streams=False)] == [1, 4, 6]
+
+
+async def test_recent_has_the_newest_output_of_each_world(tmp_path: Path) -> None:
+    async with open_journal(tmp_path / "miyabi.db") as journal:
+        await tell(journal, started("r1"), said(BETA, "early and alone"))
+        events = [said(ALPHA, f"{number:10}") for number in range(2_000)]
+        records = [e.Record(seq, 1.0, event) for seq, event in enumerate(events, 3)]
+        await journal.append("r1", records)
+        await journal.append("r1", [e.Record(2_003, 1.0, e.StepFinished(world=ALPHA, step=1))])
+
+        recent = await journal.recent("r1", characters=10_005)
+
+    texts = [one.event.text for one in recent if isinstance(one.event, e.Output)]
+    assert texts == ["early and alone", *(f"{number:10}" for number in range(1_000, 2_000))]
+    assert [one.seq for one in recent] == sorted(one.seq for one in recent)
+    assert isinstance(recent[0].event, e.RunStarted)
+    assert isinstance(recent[-1].event, e.StepFinished)
+
+
+async def test_recent_has_the_output_of_worlds_that_forked(tmp_path: Path) -> None:
+    zeta = msgspec.structs.replace(default_worlds("p/m", "p/n")[0], id=WorldId.ZETA)
+    forked = e.WorldForked(
+        world=WorldId.ZETA, source=ALPHA, step=0, checkpoint="c", config=zeta, system="s"
+    )
+    async with open_journal(tmp_path / "miyabi.db") as journal:
+        await tell(
+            journal, started("r1"), forked, said(WorldId.ZETA, "hello"), e.WorldPaused(world=ALPHA)
+        )
+        recent = await journal.recent("r1")
+
+    assert said(WorldId.ZETA, "hello") in [one.event for one in recent]
+
+
+async def test_interrupted_runs_are_those_that_nobody_drives(tmp_path: Path) -> None:
+    path = tmp_path / "miyabi.db"
+    endings: dict[str, e.AnyEvent] = {
+        "merged": e.RunFinished(status=e.RunStatus.MERGED),
+        "chosen": e.RunFinished(status=e.RunStatus.SELECTED),
+        "stopped": e.RunFinished(status=e.RunStatus.INTERRUPTED),
+        "failed": e.RunFinished(status=e.RunStatus.FAILED),
+        "killed": e.PhaseChanged(phase=e.Phase.RACING),
+        "driven": e.PhaseChanged(phase=e.Phase.RACING),
+    }
+    async with open_journal(path) as journal:
+        for run_id, event in endings.items():
+            await tell(journal, started(run_id), event, run_id=run_id)
+        with driving(path, "driven"):
+            rows = await journal.interrupted("/repo")
+            assert [row.run_id for row in rows] == ["killed", "failed", "stopped"]
+        assert len(await journal.interrupted("/repo")) == 4
+        assert await journal.interrupted("/another") == []
+
+
+# --- past runs -----------------------------------------------------------------------------------
+
+
+async def test_an_interrupted_run_says_how_it_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "miyabi.db"
+    begun = msgspec.structs.replace(started("r1"), repo=str(tmp_path))
+    async with open_journal(path) as journal:
+        await tell(journal, begun, e.WorldStarted(world=ALPHA, system="s", messages=()))
+
+    assert "miyabi resume r1" in history.listing(await history.runs(path), as_json=False)
+    page = history.page(await history.state(path, "r1"), as_json=False)
+    assert "interrupted: its process ended" in page
+    assert "go on with: miyabi resume r1" in page
+    with driving(path, "r1"):
+        assert "resume" not in history.listing(await history.runs(path), as_json=False)
+        page = history.page(await history.state(path, "r1"), as_json=False)
+        assert "resume" not in page and "miyabi attach r1" in page
+    assert capsys.readouterr().err == ""
+
+    path.write_bytes(b"\0" * 8192)
+    assert await history.runs(path) == []
+    assert "miyabi: the journal was damaged: it is kept as" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("event", [started("r1"), *STORY], ids=lambda event: type(event).__name__)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
 from miyabi_tui.engine.errors import GitError, MergeConflict
 from miyabi_tui.engine.repo.git import identity, open_repository
-from miyabi_tui.engine.repo.merge import MergeResult, free_branch, merge, merge_winner
+from miyabi_tui.engine.repo.merge import (
+    MergeResult,
+    find_merge,
+    free_branch,
+    land_merge,
+    merge_winner,
+    prepare_merge,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,11 +61,12 @@ def race(repository: Make) -> Race:
     return Race(repository(FILES))
 
 
-async def test_onto_a_new_branch(race: Race) -> None:
+def test_onto_a_new_branch(race: Race) -> None:
     race.repo.write({"a": "dirty", "untracked": "x"})
     before = race.repo.snapshot()
     git = race.repo.opened()
-    result = await merge(git, race.winner, race.base, "miyabi/issue-1", MESSAGE, identity(git))
+    branch, by = "miyabi/issue-1", identity(git)
+    result = merge_winner(git, race.winner, race.base, branch, MESSAGE, by, new_branch=True)
     assert race.repo.snapshot() == before
     assert race.repo.git("rev-parse", "miyabi/issue-1", "miyabi/issue-1~1").splitlines() == [
         result.commit,
@@ -221,3 +230,30 @@ def test_what_the_agent_merged_or_rewound_by_itself_is_squashed_too(race: Race) 
 def test_a_sha256_repository(repository: Make) -> None:
     race = Race(repository(FILES, init=("--object-format=sha256",)))
     assert len(race.merge("topic").commit) == 64
+
+
+@pytest.mark.parametrize("new_branch", [True, False])
+def test_a_merge_that_was_done_is_found_and_one_that_was_only_made_is_not(
+    race: Race, new_branch: bool
+) -> None:
+    git = race.repo.opened()
+    race.repo.git("branch", "miyabi/issue-1")  # so that a new one gets another name
+    merge = prepare_merge(
+        *(git, race.winner, race.base, "miyabi/issue-1", MESSAGE, identity(git)),
+        new_branch=new_branch,
+    )
+    assert find_merge(git, merge.branch, merge.commit) is None
+    result = land_merge(git, merge)
+    assert result.branch == ("miyabi/issue-1-2" if new_branch else "miyabi/issue-1")
+    race.repo.git("branch", "other", result.branch)  # and somebody goes on from it
+    assert find_merge(git, result.branch, merge.commit) == result
+    assert find_merge(git, "miyabi/issue-1", "0" * 40) is None
+
+
+def test_a_merge_waits_for_a_git_that_is_about_to_finish(race: Race) -> None:
+    """An engine that was killed may leave its git at work in the user's checkout."""
+    lock = race.repo.path / ".git" / "index.lock"
+    lock.touch()
+    threading.Timer(0.3, lock.unlink).start()
+    result = race.merge("main")
+    assert race.repo.git("rev-parse", "main") == result.commit

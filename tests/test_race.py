@@ -170,12 +170,16 @@ def test_pause_freezes_and_go_on_finishes(repo: Path, journal: Path, tmp_path: P
 
 
 def _states_of(folder: Path) -> str:
-    """The state of the shell that waits for the marker in `folder`."""
+    """The state of the shell that waits for the marker in `folder`; it takes a moment to stop."""
+    found = "none"
     for process in psutil.process_iter(["cmdline"]):
         words = " ".join(process.info["cmdline"] or [])
         if f"! -e {folder}" in words and process.pid != os.getpid():
-            return str(process.status())
-    return "none"
+            for _ in range(1_000):
+                found = str(process.status())
+                if found == psutil.STATUS_STOPPED:
+                    return found
+    return found
 
 
 def test_kill_ends_one_world_and_every_process_of_it(

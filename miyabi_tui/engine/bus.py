@@ -50,9 +50,23 @@ class Bus:
         """The run as the journal has it."""
         return self._journal.state(self._run_id)
 
+    async def records(self) -> list[Record]:
+        """All that happened so far but for the streams' text.
+
+        Raises:
+            StoreError: the journal cannot be read or written.
+        """
+        await self.flush()
+        return await self._journal.records(self._run_id, streams=False)
+
     def subscribe(self, subscription: BufferedSubscription) -> None:
         """Deliver everything from now on to `subscription`."""
         self._subscriptions.append(subscription)
+
+    def unsubscribe(self, subscription: BufferedSubscription) -> None:
+        """Deliver nothing more to `subscription`."""
+        if subscription in self._subscriptions:
+            self._subscriptions.remove(subscription)
 
     def post(self, event: AnyEvent) -> None:
         """See `Publisher.post`. Neighbouring output of a world is joined while it waits."""

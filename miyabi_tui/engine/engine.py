@@ -28,26 +28,38 @@ if TYPE_CHECKING:
     from miyabi_tui.engine.bus import Bus
     from miyabi_tui.engine.control import Fork
     from miyabi_tui.engine.race import Race
+    from miyabi_tui.engine.recovery import Recovery
     from miyabi_tui.engine.repo.git import Git
     from miyabi_tui.engine.request import RunRequest
+    from miyabi_tui.engine.store.journal import Journal
     from miyabi_tui.engine.worlds import WorldId
 
 log = logging.getLogger(__name__)
+
+ABANDONED_WITHIN = 2.0  # seconds
 
 
 class Engine:
     """One run. Every public method may be called from any thread; see `Control`.
 
     `assignment` is called in a thread when the run starts: it may take its time, say to make a
-    repository first, while the front end already paints.
+    repository first, while the front end already paints. See `resuming` for a run of the journal.
     """
 
     attached = False
 
-    def __init__(self, assignment: Callable[[], tuple[RunRequest, Git]], journal: Path) -> None:
-        self.run_id = os.urandom(4).hex()
+    def __init__(
+        self,
+        assignment: Callable[[], tuple[RunRequest, Git]] | None,
+        journal: Path,
+        *,
+        run_id: str = "",
+        interactive: bool = False,
+    ) -> None:
+        self.run_id = run_id or os.urandom(4).hex()
         self._assignment = assignment
-        self._journal_path = journal
+        self._interactive = interactive
+        self._journal_path = journal.absolute()
         self._bus: Bus | None = None
         self._subscriptions: list[BufferedSubscription] = []
         self._contexts = contextlib.ExitStack()
@@ -56,6 +68,12 @@ class Engine:
         self._race: Race | None = None
         self._scope: anyio.CancelScope | None = None
         self._stop_asked = False
+        self._remark = ""
+
+    @classmethod
+    def resuming(cls, run_id: str, journal: Path, *, interactive: bool) -> Engine:
+        """An engine that goes on with an interrupted run, from where its journal ends."""
+        return cls(None, journal, run_id=run_id, interactive=interactive)
 
     def __enter__(self) -> Engine:
         return self
@@ -147,19 +165,23 @@ class Engine:
         self._call(command)
 
     def abandon(self) -> None:
-        """Kill every process of the run at once, from any thread: the program is about to end."""
+        """Kill every process of the run at once, from any thread: the program is about to end.
+
+        What happened is still written down, if that can be done in a moment.
+        """
         if self._race is not None:
             for sandbox in self._race.sandboxes:
                 sandbox.kill()
+        if self._main is not None:
+            with contextlib.suppress(Exception):
+                self._main.result(timeout=ABANDONED_WITHIN)
 
     def diff(self, world: WorldId) -> str:
         """See `Control.diff`."""
         from miyabi_tui.engine.repo.worktrees import present_diff
 
-        lane = self._race.lane(world) if self._race else None
-        if lane is None or lane.worktree is None:
-            return ""
-        return present_diff(lane.worktree)
+        worktree = self._race.worktree(world) if self._race else None
+        return present_diff(worktree) if worktree else ""
 
     def _lane_command(self, world: WorldId, name: str) -> None:
         async def command(race: Race) -> None:
@@ -186,22 +208,49 @@ class Engine:
         """The whole run. It ends with `RunFinished` for every subscriber, whatever happens."""
         try:
             from miyabi_tui.engine.bus import Bus
+            from miyabi_tui.engine.link.place import socket_path
+            from miyabi_tui.engine.link.server import serving
+            from miyabi_tui.engine.sandbox.marks import watched
             from miyabi_tui.engine.store.journal import open_journal
             from miyabi_tui.engine.store.lock import driving
 
+            owner = f"{self.run_id}-{os.urandom(4).hex()}-"
             async with open_journal(self._journal_path) as journal:
-                self._bus = bus = Bus(self.run_id, journal)
-                for subscription in self._subscriptions:
-                    bus.subscribe(subscription)
-                with driving(self._journal_path, self.run_id):
-                    await self._with_bus(bus)
+                self._remark = journal.remark
+                with driving(self._journal_path, self.run_id), watched(owner):
+                    recovery = await self._recovered(journal)
+                    bus = Bus(self.run_id, journal, seq=recovery.run.seq if recovery else 0)
+                    self._bus = bus
+                    for subscription in self._subscriptions:
+                        bus.subscribe(subscription)
+                    socket = socket_path(self._journal_path, self.run_id)
+                    async with serving(self, journal, bus, self.run_id, socket):
+                        await self._with_bus(bus, recovery, owner)
         except Exception as error:
             self._tell_failure(error)
         finally:
             for subscription in self._subscriptions:
                 subscription.end()
 
-    async def _with_bus(self, bus: Bus) -> None:
+    async def _recovered(self, journal: Journal) -> Recovery | None:
+        """The run as the journal has it, shown at once; None where it is a new one."""
+        if self._assignment is not None:
+            return None
+        import anyio
+
+        from miyabi_tui.engine.recovery import RecoveryManager
+        from miyabi_tui.engine.sandbox.marks import end_marked
+
+        past = await journal.recent(self.run_id)
+        for subscription in self._subscriptions:
+            subscription.put(past)
+        # What an engine that was killed left behind; we hold the run's lock, so it is nobody's.
+        await anyio.to_thread.run_sync(end_marked, f"{self.run_id}-")
+        await journal.resume(self.run_id)
+        recovering = RecoveryManager(journal)
+        return await recovering.recover(self.run_id, interactive=self._interactive)
+
+    async def _with_bus(self, bus: Bus, recovery: Recovery | None, owner: str) -> None:
         import anyio
 
         async with anyio.create_task_group() as group:
@@ -210,7 +259,7 @@ class Engine:
                 with anyio.CancelScope() as self._scope:
                     if self._stop_asked:
                         self._scope.cancel()
-                    await self._race_on(bus)
+                    await self._race_on(bus, recovery, owner)
                 if self._scope.cancelled_caught:
                     await bus.emit(e.RunFinished(status=e.RunStatus.INTERRUPTED, reason="stopped"))
             except* StoreError:
@@ -222,24 +271,37 @@ class Engine:
                 await bus.emit(e.RunFinished(status=e.RunStatus.FAILED, reason=reason))
             bus.close()
 
-    async def _race_on(self, bus: Bus) -> None:
+    async def _race_on(self, bus: Bus, recovery: Recovery | None, owner: str) -> None:
         import anyio
 
-        from miyabi_tui.engine.naming import slug
         from miyabi_tui.engine.setting import prepare
 
         with anyio.CancelScope(shield=True):  # so that even a run stopped at once is in the journal
-            request, git = await anyio.to_thread.run_sync(self._assignment)
-            task = f"{slug(request.issue.title)}-{self.run_id[:4]}"
-            await bus.emit(self._started(request, git, task))
-        for text in request.notices:
-            bus.post(e.Notice(level=e.Level.INFO, text=text))
-        async with prepare(request, git, bus, task) as race:
+            if recovery is None:
+                request, git = await self._begun(bus)
+            else:
+                request, git = recovery.request, recovery.git
+                await bus.emit(recovery.resumed)
+        if self._remark:
+            bus.post(e.Notice(level=e.Level.WARNING, text=self._remark))
+        pasts = recovery.pasts if recovery else {}
+        journal = self._journal_path
+        async with prepare(request, git, bus, pasts, journal=journal, owner=owner) as race:
             self._race = race
             await race.run()
 
-    def _started(self, request: RunRequest, git: Git, task: str) -> e.RunStarted:
-        from miyabi_tui.engine.naming import own_branch
+    async def _begun(self, bus: Bus) -> tuple[RunRequest, Git]:
+        import anyio
+
+        assert self._assignment is not None
+        request, git = await anyio.to_thread.run_sync(self._assignment)
+        await bus.emit(self._started(request, git))
+        for text in request.notices:
+            bus.post(e.Notice(level=e.Level.INFO, text=text))
+        return request, git
+
+    def _started(self, request: RunRequest, git: Git) -> e.RunStarted:
+        from miyabi_tui.engine.naming import own_branch, slug
 
         return e.RunStarted(
             run_id=self.run_id,
@@ -248,7 +310,7 @@ class Engine:
             base_ref=request.base_ref,
             base_commit=request.base_commit,
             target=request.terms.target or own_branch(request.issue),
-            task=task,
+            task=f"{slug(request.issue.title)}-{self.run_id[:4]}",
             worlds=request.worlds,
             merge=request.merge,
             recorded=request.recorded,

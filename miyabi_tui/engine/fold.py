@@ -76,6 +76,8 @@ def _run_resumed(state: RunState, event: e.RunResumed, at: float) -> RunState:
             gauge=None,
             cut_short=False,
             paused_when_cut=paused,
+            started_at=world.started_at and world.started_at + event.away_seconds,
+            last_output_at=at,
             ended_at=None,
         )
 
@@ -167,9 +169,10 @@ def _world_forked(state: RunState, event: e.WorldForked, at: float) -> RunState:
         chosen = world.status in (WorldStatus.WON, WorldStatus.LOST)
         return replace(world, status=WorldStatus.SCORED) if chosen else world
 
-    source = state.world(event.source)
-    past = tuple(one for one in source.checkpoints if one.step <= event.step)
     worlds = {world.id: open_again(world) for world in state.worlds}
+    if (source := worlds.get(event.source)) is None:
+        return state
+    past = tuple(one for one in source.checkpoints if one.step <= event.step)
     before = worlds.get(event.world) or WorldState(config=event.config)
     worlds[event.world] = replace(
         WorldState(config=event.config),
@@ -201,8 +204,9 @@ def _world_forked(state: RunState, event: e.WorldForked, at: float) -> RunState:
 
 
 def _origin(event: e.WorldForked) -> str:
-    whose = "" if event.source is event.world else f"{event.source}'s "
-    return f"from {whose}step {event.step}"
+    if event.source is event.world:
+        return f"taken back to step {event.step}"
+    return f"from {event.source}'s step {event.step}"
 
 
 def _run_finished(state: RunState, event: e.RunFinished, at: float) -> RunState:

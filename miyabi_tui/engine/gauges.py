@@ -19,15 +19,14 @@ if TYPE_CHECKING:
 EVERY_SECONDS = 0.5
 
 
-async def sample(sandboxes: Mapping[WorldId, Sandbox], publisher: Publisher) -> None:
+async def sample(sandboxes: Mapping[WorldId | None, Sandbox], publisher: Publisher) -> None:
     """Publish gauges until cancelled; a world at rest is told once and then left out."""
     before: dict[WorldId, Reading] = {}
     last = anyio.current_time()
     while True:
         await anyio.sleep(EVERY_SECONDS)
-        now = await anyio.to_thread.run_sync(
-            lambda: {world: sandbox.usage() for world, sandbox in sandboxes.items()}
-        )
+        present = {world: one for world, one in sandboxes.items() if world}  # it may grow
+        now = await anyio.to_thread.run_sync(_read, present)
         elapsed, last = anyio.current_time() - last, anyio.current_time()
         gauges = tuple(
             _gauge(world, before.get(world, Reading()), reading, elapsed)
@@ -37,6 +36,10 @@ async def sample(sandboxes: Mapping[WorldId, Sandbox], publisher: Publisher) -> 
         if gauges:
             publisher.post(Gauges(worlds=gauges))
         before = now
+
+
+def _read(sandboxes: Mapping[WorldId, Sandbox]) -> dict[WorldId, Reading]:
+    return {world: sandbox.usage() for world, sandbox in sandboxes.items()}
 
 
 def _gauge(world: WorldId, before: Reading, now: Reading, elapsed: float) -> Gauge:

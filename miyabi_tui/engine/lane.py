@@ -6,15 +6,17 @@ import textwrap
 from typing import TYPE_CHECKING
 
 import anyio
+import msgspec
 
 from miyabi_tui.engine import events as e
 from miyabi_tui.engine.agents.codegen import Attempt, CodeGenAgent
 from miyabi_tui.engine.agents.gate import Gate
+from miyabi_tui.engine.agents.past import Past
 from miyabi_tui.engine.agents.prompting import first_message, system_prompt
 from miyabi_tui.engine.agents.tools import Toolbox
 from miyabi_tui.engine.errors import MiyabiError, StoreError, WorktreeError
 from miyabi_tui.engine.models.base import UserMessage
-from miyabi_tui.engine.repo.worktrees import commit_all, present_diffstat
+from miyabi_tui.engine.repo.worktrees import Worktree, commit_all
 from miyabi_tui.engine.summary import plain
 
 if TYPE_CHECKING:
@@ -24,12 +26,32 @@ if TYPE_CHECKING:
     from miyabi_tui.engine.agents.review import ReviewAgent
     from miyabi_tui.engine.models.base import Model
     from miyabi_tui.engine.publisher import Publisher
-    from miyabi_tui.engine.repo.worktrees import Worktree
+    from miyabi_tui.engine.repo.snapshots import Keeper, Snapshot
     from miyabi_tui.engine.request import RunRequest
     from miyabi_tui.engine.sandbox.base import Sandbox
     from miyabi_tui.engine.worlds import WorldConfig
 
+    Place = Callable[[], Awaitable["Stand"]]
+
 SETUP_KEEP = 2_000
+
+
+class Stand(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a world stands when its lane begins.
+
+    `fresh` says that its files are the base's and want the setup command; `checkpoint` is the
+    commit they were put back to. `past` is None where no agent has begun. `commit` is what an
+    attempt left that is still to be reviewed. A `paused` world waits; one that was `picked` ends
+    its work at once.
+    """
+
+    worktree: Worktree
+    fresh: bool = True
+    checkpoint: str = ""
+    past: Past | None = None
+    commit: str = ""
+    paused: bool = False
+    picked: bool = False
 
 
 class Lane:
@@ -44,6 +66,7 @@ class Lane:
         price: Price,
         sandbox: Sandbox,
         reviewer: ReviewAgent,
+        keeper: Keeper,
         identity: dict[str, str],
     ) -> None:
         self.world = world
@@ -55,21 +78,25 @@ class Lane:
         self._model = model
         self._price = price
         self._reviewer = reviewer
+        self._keeper = keeper
         self._identity = identity
+        self._checkpoint = ""
+        self._step = 0
         self._gate = Gate()
         self._all = anyio.CancelScope()
         self._work = anyio.CancelScope()
+        self._over = anyio.Event()
         self._killed_for = ""
 
-    async def run(self, spawn: Callable[[], Awaitable[Worktree]]) -> None:
-        """Race; whatever goes wrong in here ends this world only.
+    async def run(self, place: Place) -> None:
+        """Race from where `place` puts the world; what goes wrong in here ends this world only.
 
         Raises:
             StoreError: the journal cannot be written, which ends the run.
         """
         try:
             with self._all:
-                await self._race(spawn)
+                await self._race(place)
         except StoreError:
             raise
         except MiyabiError as error:
@@ -80,33 +107,28 @@ class Lane:
             self.ended = True
             with anyio.CancelScope(shield=True):
                 await self.sandbox.stop()
+            self._over.set()
         if self._all.cancelled_caught and self._killed_for:
             await self._publisher.emit(e.WorldKilled(world=self.world.id, reason=self._killed_for))
 
-    async def _race(self, spawn: Callable[[], Awaitable[Worktree]]) -> None:
+    async def _race(self, place: Place) -> None:
         world = self.world.id
-        await self._publisher.emit(e.WorldPreparing(world=world))
-        self.worktree = worktree = await spawn()
-        await self._set_up(worktree)
-        attempt = Attempt(e.Ending.PICKED)
-        with self._work:
-            attempt = await self._attempt(worktree)
-        with anyio.CancelScope(shield=True):
-            commit = await commit_all(worktree, self._message(attempt), self._identity)
-            change = await worktree.git.diffstat(worktree.base, commit)
-        await self._publisher.emit(
-            e.AttemptFinished(
-                world=world,
-                ending=attempt.ending,
-                summary=attempt.summary,
-                commit=commit,
-                lines_added=change.added,
-                lines_deleted=change.deleted,
-                files_changed=len(change.files),
+        stand = await place()
+        self.worktree, self._checkpoint = stand.worktree, stand.checkpoint
+        self._step = stand.past.step if stand.past else 0
+        if stand.paused:
+            await self.pause()
+        if stand.fresh:
+            await self._set_up(stand.worktree)
+        if not self._checkpoint:
+            kept = await self._keep(0, "what the agent begins with")
+            ref = self._keeper.ref(world, 0)
+            await self._publisher.emit(
+                e.CheckpointSaved(world=world, step=0, commit=kept.commit, ref=ref, why="created")
             )
-        )
+        commit = stand.commit or await self._attempt(stand)
         await self._gate.passed()
-        await self._reviewer.review(world, worktree, self.sandbox, commit)
+        await self._reviewer.review(world, stand.worktree, self.sandbox, commit)
 
     async def _set_up(self, worktree: Worktree) -> None:
         command = self._request.terms.commands.setup
@@ -130,8 +152,30 @@ class Lane:
                 "mend [commands] setup in miyabi.toml",
             )
 
-    async def _attempt(self, worktree: Worktree) -> Attempt:
-        agent = CodeGenAgent(
+    async def _attempt(self, stand: Stand) -> str:
+        """Let the agent work, and commit what it leaves; the commit."""
+        worktree, attempt = stand.worktree, Attempt(e.Ending.PICKED)
+        if not stand.picked:
+            with self._work:
+                attempt = await self._agent(worktree).run(stand.past or self._opening(worktree))
+        with anyio.CancelScope(shield=True):
+            commit = await commit_all(worktree, self._message(attempt), self._identity)
+            change = await worktree.git.diffstat(worktree.base, commit)
+        await self._publisher.emit(
+            e.AttemptFinished(
+                world=self.world.id,
+                ending=attempt.ending,
+                summary=attempt.summary,
+                commit=commit,
+                lines_added=change.added,
+                lines_deleted=change.deleted,
+                files_changed=len(change.files),
+            )
+        )
+        return commit
+
+    def _agent(self, worktree: Worktree) -> CodeGenAgent:
+        return CodeGenAgent(
             self.world,
             self._model,
             Toolbox(worktree.path, self.sandbox),
@@ -139,10 +183,38 @@ class Lane:
             self._gate,
             self._request.terms.limits,
             self._price,
-            lambda: present_diffstat(worktree),
+            self._keep,
         )
+
+    def _opening(self, worktree: Worktree) -> Past:
         system = system_prompt(self.world, worktree.path, self._request.terms.prompts)
-        return await agent.run(system, (UserMessage(first_message(self._request.issue)),))
+        return Past(system=system, messages=(UserMessage(first_message(self._request.issue)),))
+
+    async def _keep(self, step: int, done: str) -> Snapshot:
+        """Take the checkpoint of a step; it is not left half done when the world is ended."""
+        assert self.worktree is not None
+        with anyio.CancelScope(shield=True):
+            kept = await self._keeper.checkpoint(
+                self.world.id, self.worktree, step, plain(done), after=self._checkpoint
+            )
+        self._checkpoint, self._step = kept.commit, step
+        return kept
+
+    async def save(self, why: str) -> None:
+        """Save the worktree as it is now, in the middle of a step.
+
+        Raises:
+            MiyabiError: it cannot be saved.
+        """
+        if self.worktree is None or not self._checkpoint:
+            return
+        world, step = self.world.id, self._step
+        ref, commit = await self._keeper.save(
+            world, self.worktree, step, why, after=self._checkpoint
+        )
+        await self._publisher.emit(
+            e.CheckpointSaved(world=world, step=step, commit=commit, ref=ref, why=why)
+        )
 
     def _message(self, attempt: Attempt) -> str:
         subject = f"{self.world.id}: {self._request.issue.title}"
@@ -176,6 +248,11 @@ class Lane:
         if not self.ended:
             self._killed_for = reason
             self._all.cancel()
+
+    async def withdraw(self) -> None:
+        """End this lane without a word, and wait for it: another one takes its world over."""
+        self._all.cancel()
+        await self._over.wait()
 
     async def wrap_up(self) -> None:
         """End the agent's work now and go on to the review with what is there."""

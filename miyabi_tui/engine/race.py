@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.to_thread
 
 from miyabi_tui.engine import events as e
-from miyabi_tui.engine.errors import GitError, MergeConflict, WorktreeError
-from miyabi_tui.engine.repo.merge import merge
+from miyabi_tui.engine.errors import (
+    GitError,
+    MergeConflict,
+    MiyabiError,
+)
+from miyabi_tui.engine.lanes import Lanes
+from miyabi_tui.engine.merging import merge_winner
+from miyabi_tui.engine.repo.worktrees import Worktree
 from miyabi_tui.engine.scoring.selection import best, why
-from miyabi_tui.engine.summary import commit_message
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
-    from miyabi_tui.engine.agents.review import ReviewAgent
+    from miyabi_tui.engine.agents.past import History
     from miyabi_tui.engine.bus import Bus
     from miyabi_tui.engine.control import Fork
+    from miyabi_tui.engine.ground import Ground
     from miyabi_tui.engine.lane import Lane
     from miyabi_tui.engine.repo.git import Git
-    from miyabi_tui.engine.repo.worktrees import FiveWorldsManager, Worktree
+    from miyabi_tui.engine.repo.worktrees import FiveWorldsManager
     from miyabi_tui.engine.request import RunRequest
     from miyabi_tui.engine.sandbox.base import Sandbox
+    from miyabi_tui.engine.workshop import Workshop
     from miyabi_tui.engine.worlds import WorldId
+
+SAVED_WITHIN = 10.0  # seconds; whoever ends a run does not wait for longer
 
 
 class Race:
-    """Runs the lanes, chooses, and merges on the person's word or by policy."""
+    """Runs the lanes, chooses, and merges on the person's word or by policy.
+
+    It begins wherever the journal stands: a new run at its worktrees, a resumed one in its midst.
+    """
 
     def __init__(
         self,
@@ -35,22 +49,18 @@ class Race:
         git: Git,
         bus: Bus,
         manager: FiveWorldsManager,
-        lanes: Sequence[Lane],
-        reviewer: ReviewAgent,
-        base_sandbox: Sandbox,
-        identity: dict[str, str],
+        workshop: Workshop,
+        ground: Ground,
+        pasts: Mapping[WorldId, History],
     ) -> None:
         self._request = request
         self._git = git
         self._bus = bus
-        self._manager = manager
-        self._lanes = {lane.world.id: lane for lane in lanes}
-        self._reviewer = reviewer
-        self._base_sandbox = base_sandbox
-        self._identity = identity
-        self._unspawned = set(self._lanes)
-        self._spawned = anyio.Event()
-        self._picked: WorldId | None = None
+        self._workshop = workshop
+        self._group = anyio.create_task_group()
+        self._lanes = Lanes(self._group, request, bus, manager, workshop, ground, pasts)
+        self._hand = anyio.Lock()
+        self._picked: WorldId | None = bus.state.picked
         self._merge_asked = False
         self._stopped = False
         self._asked = anyio.Event()
@@ -63,60 +73,29 @@ class Race:
             StoreError: the journal cannot be written.
             MiyabiError: the base cannot be measured.
         """
-        await self._bus.emit(e.PhaseChanged(phase=e.Phase.RACING))
-        async with anyio.create_task_group() as base:
-            base.start_soon(self._measure_base)
-            async with anyio.create_task_group() as lanes:
-                for lane in self._lanes.values():
-                    lanes.start_soon(self._run_lane, lane)
-            base.cancel_scope.cancel()  # nobody waits for it any more
-        self.racing = False
-        await self._bus.emit(e.PhaseChanged(phase=e.Phase.CHOOSING))
-        await self._choose()
-        await self._conclude()
-
-    # --- the race ---------------------------------------------------------------------------------
-
-    async def _run_lane(self, lane: Lane) -> None:
-        async def spawn() -> Worktree:
-            worktree = await self._manager.spawn_world(lane.world.id)
-            await self._bus.emit(
-                e.WorktreeCreated(
-                    world=lane.world.id, path=str(worktree.path), branch=worktree.branch
-                )
-            )
-            await self._count_spawned(lane.world.id)
-            return worktree
-
-        await lane.run(spawn)
-        await self._count_spawned(lane.world.id)  # also when it failed before it had a worktree
-
-    async def _count_spawned(self, world: WorldId) -> None:
-        if self._spawned.is_set():
-            return
-        self._unspawned.discard(world)
-        if not self._unspawned:
-            self._spawned.set()
-            there = tuple(self._manager.worktrees)
-            await self._bus.emit(e.WorldsSpawned(task=self._bus.state.task, worlds=there))
-
-    async def _measure_base(self) -> None:
-        """Measure the base while the worlds think; its worktree goes when that is done."""
-        await self._spawned.wait()
-        worktree = await self._manager.spawn_base()
         try:
-            await self._reviewer.measure_base(worktree, self._base_sandbox)
+            async with self._group as group:
+                await self._lanes.start_all()
+                group.start_soon(self._lanes.save_by_the_clock)
+                while True:
+                    if self._lanes.at_work:
+                        await self._run_lanes()
+                    if self._bus.state.winner is None:
+                        await self._bus.emit(e.PhaseChanged(phase=e.Phase.CHOOSING))
+                        await self._choose()
+                    if await self._conclude():
+                        break
+                await self._finish()
+                group.cancel_scope.cancel()
         finally:
-            with anyio.CancelScope(shield=True):
-                await self._base_sandbox.stop()
-                await self._remove(worktree)
+            with anyio.CancelScope(shield=True), anyio.move_on_after(SAVED_WITHIN):
+                await self._lanes.save("interrupted")
 
-    async def _remove(self, worktree: Worktree) -> None:
-        """Remove the base's worktree; what its tests left behind is no reason to fail."""
-        try:
-            await self._manager.remove(worktree)
-        except WorktreeError as error:
-            await self._notice(f"left behind: {error}")
+    async def _run_lanes(self) -> None:
+        self.racing = True
+        await self._bus.emit(e.PhaseChanged(phase=e.Phase.RACING))
+        await self._lanes.run()
+        self.racing = False
 
     # --- the choice -------------------------------------------------------------------------------
 
@@ -161,15 +140,21 @@ class Race:
 
     # --- the merge --------------------------------------------------------------------------------
 
-    async def _conclude(self) -> None:
-        """Merge by policy, or wait for the person's word."""
+    async def _conclude(self) -> bool:
+        """Merge by policy, or wait for the person's word; False when worlds are at work again."""
         policy, interactive = self._request.merge, self._request.interactive
+        if self._bus.state.commit:  # merged, and killed before its last event
+            return True
+        if self._bus.state.merge_started and await self._merge():
+            return True
         if self._bus.state.winner and policy is e.MergePolicy.AUTO:
             if await self._merge() or not interactive:
-                return await self._finish()
+                return True
         elif not interactive or (self._bus.state.winner and policy is e.MergePolicy.NEVER):
-            return await self._finish()
+            return True
         while not self._stopped:
+            if self._lanes.at_work:
+                return False
             if (winner := self._bus.state.winner) and not self._bus.state.merge_ready:
                 await self._bus.emit(e.MergeReady(world=winner, branch=self._target()))
             await self._asked.wait()
@@ -180,37 +165,32 @@ class Race:
                 if self._bus.state.winner is not None and await self._merge():
                     break
                 self._merge_asked = False  # also what was pressed meanwhile
-        await self._finish()
+        return True
 
     def _target(self) -> str:
         return self._request.terms.target or self._bus.state.target
 
     async def _merge(self) -> bool:
-        state = self._bus.state
+        state, branch = self._bus.state, self._target()
         assert state.winner is not None
-        world, branch = state.world(state.winner), self._target()
         await self._bus.emit(e.PhaseChanged(phase=e.Phase.MERGING))
         with anyio.CancelScope(shield=True):
             try:
-                result = await merge(
+                await merge_winner(
                     self._git,
-                    world.commit,
-                    state.base_commit,
+                    self._bus,
+                    self._workshop.identity,
                     branch,
-                    commit_message(state),
-                    self._identity,
                     new_branch=not self._request.terms.target,
                 )
             except (MergeConflict, GitError) as error:
                 files = error.files if isinstance(error, MergeConflict) else ()
-                await self._bus.emit(
-                    e.MergeFailed(world=world.id, branch=branch, cause=str(error), files=files)
+                failed = e.MergeFailed(
+                    world=state.winner, branch=branch, cause=str(error), files=files
                 )
+                await self._bus.emit(failed)
                 await self._bus.emit(e.PhaseChanged(phase=e.Phase.CHOOSING))
                 return False
-            await self._bus.emit(
-                e.Merged(world=world.id, branch=result.branch, commit=result.commit)
-            )
         return True
 
     async def _finish(self) -> None:
@@ -230,33 +210,67 @@ class Race:
     @property
     def sandboxes(self) -> list[Sandbox]:
         """Everywhere something of this race may run."""
-        return [*(lane.sandbox for lane in self._lanes.values()), self._base_sandbox]
+        return [*self._workshop.sandboxes.values()]
 
     def lane(self, world: WorldId) -> Lane | None:
         """The lane of a world, None where it does not race."""
         return self._lanes.get(world)
 
+    async def fork(self, fork: Fork) -> None:
+        """Let a world go on from a checkpoint: itself, or an extra one."""
+        async with self._hand:
+            if refusal := self._why_no_fork():
+                return await self._notice(refusal)
+            try:
+                await self._lanes.fork(fork)
+            except (KeyError, MiyabiError) as error:
+                cause = "there is no such checkpoint" if isinstance(error, KeyError) else error
+                return await self._notice(
+                    f"{fork.source} cannot go back to step {fork.step}: {cause}"
+                )
+            self._picked = None
+            self._asked.set()
+
+    def _why_no_fork(self) -> str:
+        if self._bus.state.finished or self._bus.state.commit or self._stopped:
+            return "no world can go back any more: the race is over"
+        merging = self._bus.state.phase is e.Phase.MERGING
+        return "no world can go back now: the winner is being merged" if merging else ""
+
     async def pick(self, world: WorldId) -> None:
         """Take the person's choice; worlds still at work end."""
-        chosen = self._lanes.get(world)
-        if chosen is None or self._bus.state.commit or self._bus.state.finished:
+        async with self._hand:
+            await self._pick(world)
+
+    async def _pick(self, world: WorldId) -> None:
+        run, lane = self._bus.state, self._lanes.get(world)
+        if world not in {one.id for one in run.worlds} or run.commit or run.finished:
             return await self._notice(f"{world} cannot be picked: it is too late, or not racing")
-        if chosen.ended and not self._bus.state.world(world).commit:
-            reason = self._bus.state.world(world).reason
+        at_work = lane is not None and not lane.ended
+        if not at_work and not run.world(world).commit:
+            reason = run.world(world).reason
             return await self._notice(f"{world} cannot be picked: it has no result ({reason})")
-        if not chosen.ended and chosen.worktree is None:
+        if at_work and lane is not None and lane.worktree is None:
             return await self._notice(f"{world} cannot be picked yet: it has no worktree")
         self._picked = world
+        await self._bus.emit(e.WorldPicked(world=world))
         if self.racing:
-            for lane in self._lanes.values():
-                if lane is not chosen:
-                    lane.kill(f"{world} was picked")
-            await chosen.wrap_up()
+            for other in self._lanes:
+                if other is not lane:
+                    other.kill(f"{world} was picked")
+            if at_work and lane is not None:
+                await lane.wrap_up()
         self._asked.set()
 
-    async def fork(self, fork: Fork) -> None:
-        """Let a world go on from a checkpoint."""
-        raise NotImplementedError(fork)
+    def worktree(self, world: WorldId) -> Worktree | None:
+        """The world's worktree, also of one that ended before the run was resumed."""
+        if (lane := self._lanes.get(world)) is not None:
+            return lane.worktree
+        config = self._bus.state.world(world).config
+        if not config.worktree or not Path(config.worktree).is_dir():
+            return None
+        git_dir = Path(self._bus.state.world(world).git_dir)
+        return Worktree(Path(config.worktree), git_dir, config.branch, self._bus.state.base_commit)
 
     def ask_merge(self) -> None:
         """Merge the winner as soon as there is one to merge."""

@@ -1,9 +1,8 @@
-"""Puts a race together from a request: models, sandboxes, worktrees, lanes."""
+"""Puts a race together from a request: toolchain, worktrees, models, lanes."""
 
 from __future__ import annotations
 
 import functools
-import math
 import tempfile
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,82 +12,90 @@ import anyio
 
 from miyabi_tui.engine import events as e
 from miyabi_tui.engine.agents.review import ReviewAgent
+from miyabi_tui.engine.collector import GarbageCollector
 from miyabi_tui.engine.gauges import sample
-from miyabi_tui.engine.lane import Lane
-from miyabi_tui.engine.models import prices, registry
+from miyabi_tui.engine.ground import Ground
+from miyabi_tui.engine.models import registry
 from miyabi_tui.engine.models.base import Usage
 from miyabi_tui.engine.race import Race
 from miyabi_tui.engine.repo.git import identity
+from miyabi_tui.engine.repo.owner import Owner
+from miyabi_tui.engine.repo.snapshots import Keeper
 from miyabi_tui.engine.repo.worktrees import FiveWorldsManager
-from miyabi_tui.engine.sandbox.environment import free_ports, world_environment
-from miyabi_tui.engine.sandbox.process import ProcessSandbox
 from miyabi_tui.engine.scoring.toolchain import SETTINGS, find_toolchain
+from miyabi_tui.engine.workshop import Workshop, price
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable, Mapping
+    from collections.abc import AsyncGenerator, Mapping
 
+    from miyabi_tui.engine.agents.past import History
     from miyabi_tui.engine.bus import Bus
-    from miyabi_tui.engine.models.base import Model
+    from miyabi_tui.engine.collector import Report
     from miyabi_tui.engine.repo.git import Git
     from miyabi_tui.engine.request import RunRequest
     from miyabi_tui.engine.scoring.toolchain import Toolchain
     from miyabi_tui.engine.worlds import WorldId
 
+SETTLED_SECONDS = 30.0
+
 
 @asynccontextmanager
-async def prepare(request: RunRequest, git: Git, bus: Bus, task: str) -> AsyncGenerator[Race, None]:
+async def prepare(
+    request: RunRequest,
+    git: Git,
+    bus: Bus,
+    pasts: Mapping[WorldId, History],
+    *,
+    journal: Path,
+    owner: str,
+) -> AsyncGenerator[Race, None]:
     """A race, ready to run, with its gauges being read; everything is closed afterwards.
+
+    `pasts` are the conversations that go on; `owner` marks the processes of this engine.
+    Meanwhile worktrees of earlier runs are collected.
 
     Raises:
         UsageError: a model cannot be made.
         GitError: the repository cannot be read.
     """
-    specs = {
-        world.model: registry.check(world.model, request.terms.providers)
-        for world in request.worlds
-    }
+    run = bus.state
     with tempfile.TemporaryDirectory(prefix="miyabi-") as scratch:
-        async with _models(specs, _pace(request)) as models:
-            await _warn_of_unknown_prices(specs.values(), bus)
-            toolchain = await _toolchain(request, git, bus, Path(scratch, "settings"))
-            manager = FiveWorldsManager(git, request.base_commit, request.issue.key, task)
-            boxes = await anyio.to_thread.run_sync(_sandboxes, request, toolchain, manager)
-            reviewer = ReviewAgent(toolchain, bus, Path(scratch), request.terms.test_seconds)
-            author = await anyio.to_thread.run_sync(identity, git)
-            lanes = [
-                Lane(
-                    world,
-                    request,
-                    bus,
-                    models[world.model],
-                    functools.partial(_price, specs[world.model]),
-                    boxes[world.id],
-                    reviewer,
-                    author,
-                )
-                for world in request.worlds
-            ]
+        await _warn_of_unknown_prices(request, bus)
+        toolchain = await _toolchain(request, git, bus, Path(scratch, "settings"))
+        signed = Owner(run.run_id, str(journal))
+        manager = FiveWorldsManager(git, run.base_commit, run.issue.key, run.task, owner=signed)
+        keeper = Keeper(git, run.run_id, ignored=request.terms.checkpoints.ignored)
+        await keeper.pin_base(run.base_commit)
+        reviewer = ReviewAgent(toolchain, bus, Path(scratch), request.terms.test_seconds)
+        if run.base and run.base.measurement:
+            reviewer.take_base(run.base.measurement)
+        author = await anyio.to_thread.run_sync(identity, git)
+        workshop = Workshop(
+            request, bus, manager, toolchain, reviewer, keeper, identity=author, owner=owner
+        )
+        try:
+            for world in run.worlds:
+                await workshop.model(registry.check(world.config.model, request.terms.providers))
+            ground = Ground(bus, manager, keeper)
             async with anyio.create_task_group() as group:
-                group.start_soon(sample, {lane.world.id: lane.sandbox for lane in lanes}, bus)
-                yield Race(request, git, bus, manager, lanes, reviewer, boxes[None], author)
+                group.start_soon(sample, workshop.sandboxes, bus)
+                group.start_soon(_collect, git, journal, bus)
+                yield Race(request, git, bus, manager, workshop, ground, pasts)
                 group.cancel_scope.cancel()
+        finally:
+            await workshop.aclose()
 
 
-@asynccontextmanager
-async def _models(
-    specs: Mapping[str, registry.ModelSpec], speed: float
-) -> AsyncGenerator[dict[str, Model], None]:
-    """One model for each name, shared by the worlds that race it."""
-    models: dict[str, Model] = {}
-    try:
-        for name, spec in specs.items():
-            create = functools.partial(registry.create, spec, speed=speed)
-            models[name] = await anyio.to_thread.run_sync(create)
-        yield models
-    finally:
-        with anyio.CancelScope(shield=True):
-            for model in models.values():
-                await model.aclose()
+async def _collect(git: Git, journal: Path, bus: Bus) -> None:
+    """Collect old worktrees hourly, once the race has begun in earnest."""
+
+    async def tell(report: Report) -> None:
+        gone = sum(one.goes for one in report.items)
+        text = f"{gone} worktree{'s' if gone > 1 else ''} of earlier runs archived and removed"
+        bus.post(e.Notice(level=e.Level.INFO, text=text))
+
+    await anyio.sleep(SETTLED_SECONDS)
+    await GarbageCollector(git, journal).loop(tell)
 
 
 async def _toolchain(request: RunRequest, git: Git, bus: Bus, scratch: Path) -> Toolchain:
@@ -102,7 +109,7 @@ async def _toolchain(request: RunRequest, git: Git, bus: Bus, scratch: Path) -> 
         find_toolchain, git.work_tree, files, request.terms.commands, settings=scratch
     )
     toolchain = await anyio.to_thread.run_sync(find)
-    if toolchain.remark:
+    if toolchain.remark and not bus.state.resumed:
         bus.post(e.Notice(level=e.Level.WARNING, text=toolchain.remark))
     return toolchain
 
@@ -112,43 +119,16 @@ def _write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8", errors="replace")
 
 
-def _sandboxes(
-    request: RunRequest, toolchain: Toolchain, manager: FiveWorldsManager
-) -> dict[WorldId | None, ProcessSandbox]:
-    """A sandbox for each world, and one (None) for the base, each with ports of its own."""
-    worlds: list[WorldId | None] = [*(world.id for world in request.worlds), None]
-    ports = iter(free_ports(len(worlds)))
-    return {
-        world: ProcessSandbox(
-            world_environment(
-                world,
-                path_first=[manager.path(world) / folder for folder in toolchain.path_first],
-                extra=request.terms.env,
-                keys={one.key_variable for one in request.terms.providers.values()},
-                ports=next(ports, range(0)),
-            )
-        )
-        for world in worlds
-    }
-
-
-def _pace(request: RunRequest) -> float:
-    """The pace of recorded turns; infinity, which JSON does not know, leaves no pause."""
-    return math.inf if request.terms.speed is None else request.terms.speed
-
-
-def _price(spec: registry.ModelSpec, name: str, usage: Usage) -> float | None:
-    return prices.cost_usd(name, usage, spec.base_url)
-
-
-async def _warn_of_unknown_prices(specs: Iterable[registry.ModelSpec], bus: Bus) -> None:
+async def _warn_of_unknown_prices(request: RunRequest, bus: Bus) -> None:
     """Say before the race that a dollar limit cannot hold; this also loads the price list."""
+    names = {world.model for world in request.worlds}
+    specs = [registry.check(name, request.terms.providers) for name in sorted(names)]
     unknown = [
         spec.name
         for spec in specs
         if spec.provider.kind is not registry.Kind.REPLAY
-        and await anyio.to_thread.run_sync(_price, spec, spec.name, Usage(1_000, 1_000)) is None
+        and await anyio.to_thread.run_sync(price, spec, spec.name, Usage(1_000, 1_000)) is None
     ]
-    if unknown:
+    if unknown and not bus.state.resumed:
         text = f"no price is known for {', '.join(unknown)}: only steps and time limit what it uses"
         bus.post(e.Notice(level=e.Level.WARNING, text=text))

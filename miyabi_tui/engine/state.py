@@ -53,6 +53,9 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     cost_usd: float = 0.0
 
 
+RESUMABLE = (e.RunStatus.RUNNING, e.RunStatus.INTERRUPTED, e.RunStatus.FAILED)
+
+
 class WorldState(msgspec.Struct, frozen=True, kw_only=True):
     """All there is to know about one world at one moment.
 

@@ -24,19 +24,22 @@ from miyabi_tui.engine.models.base import (
 )
 from miyabi_tui.engine.repo.git import Diffstat
 from miyabi_tui.engine.sandbox.deadline import Deadline
+from miyabi_tui.engine.scoring.runners import printed_counts
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from miyabi_tui.engine.agents.gate import Gate
+    from miyabi_tui.engine.agents.past import Past
     from miyabi_tui.engine.agents.tools import Toolbox, ToolResult
     from miyabi_tui.engine.models.base import Message, Model, Usage
     from miyabi_tui.engine.publisher import Publisher
+    from miyabi_tui.engine.repo.snapshots import Snapshot
     from miyabi_tui.engine.terms import Limits
     from miyabi_tui.engine.worlds import WorldConfig
 
     Price = Callable[[str, Usage], float | None]
-    Measure = Callable[[], Awaitable[Diffstat]]
+    Keep = Callable[[int, str], Awaitable[Snapshot]]
 
 MALFORMED_AT_MOST = 3
 
@@ -51,7 +54,8 @@ class Attempt(msgspec.Struct, frozen=True):
 class CodeGenAgent:
     """Works on one issue in one world.
 
-    `price` gives the dollars of a turn, None where unknown; `measure` the change made so far.
+    `price` gives the dollars of a turn, None where unknown. `keep` takes the checkpoint of a step,
+    by its number and what was done in it.
     """
 
     def __init__(
@@ -63,7 +67,7 @@ class CodeGenAgent:
         gate: Gate,
         limits: Limits,
         price: Price,
-        measure: Measure,
+        keep: Keep,
     ) -> None:
         self._world = world
         self._model = model
@@ -72,58 +76,72 @@ class CodeGenAgent:
         self._gate = gate
         self._limits = limits
         self._price = price
-        self._measure = measure
+        self._keep = keep
         self._tools = tools.specifications()
         self._cost = 0.0
         self._malformed = 0
+        self._change = Diffstat()
+        self._done: list[str] = []
+        self._tests = ""
 
-    async def run(self, system: str, messages: tuple[Message, ...]) -> Attempt:
-        """Work until the model finishes or a limit is reached.
+    async def run(self, past: Past) -> Attempt:
+        """Work from where `past` stands until the model finishes or a limit is reached.
 
         Raises:
             ModelError: the model failed.
             StoreError: the journal cannot be written.
         """
-        world = self._world.id
-        await self._publisher.emit(e.WorldStarted(world=world, system=system, messages=messages))
-        deadline = Deadline(self._limits.seconds)
-        self._gate.limit(deadline)
+        self._cost, self._malformed = past.cost_usd, past.malformed
+        if not past.begun:
+            await self._publisher.emit(
+                e.WorldStarted(world=self._world.id, system=past.system, messages=past.messages)
+            )
+        deadline = Deadline(max(0.0, self._limits.seconds - past.seconds))
+        self._gate.start(past.seconds, deadline)
         with deadline.scope:
-            return await self._work(system, messages)
+            return await self._work(past)
         return Attempt(e.Ending.TIME_LIMIT)
 
-    async def _work(self, system: str, history: tuple[Message, ...]) -> Attempt:
-        world = self._world.id
-        step, change = 0, Diffstat()
+    async def _work(self, past: Past) -> Attempt:
+        history, step, pending, finished = past.messages, past.step, past.pending, past.finished
         while True:
-            await self._gate.passed()
-            if ending := self._limit_reached(step):
-                return Attempt(ending)
-            step += 1
-            answer = await self._turn(step, system, history)
-            replies, finished = await self._answer(step, answer)
-            history = (*history, answer, *replies)
-            change = await self._change(change)
-            await self._publisher.emit(
-                e.StepFinished(
-                    world=world,
-                    step=step,
-                    lines_added=change.added,
-                    lines_deleted=change.deleted,
-                    files_changed=len(change.files),
-                )
-            )
             if finished is not None:
                 return Attempt(e.Ending.FINISHED, finished)
             if self._malformed >= MALFORMED_AT_MOST:
                 return Attempt(e.Ending.MALFORMED)
+            await self._gate.passed()
+            # A turn that is paid for is worked off, whatever the limits say by now.
+            if pending is None and (ending := self._limit_reached(step)):
+                return Attempt(ending)
+            step += 1
+            answer = pending or await self._turn(step, past.system, history)
+            pending = None
+            replies, finished = await self._answer(step, answer)
+            history = (*history, answer, *replies)
+            await self._step_over(step)
 
-    async def _change(self, before: Diffstat) -> Diffstat:
-        """The change so far; a file that cannot be read just now is no reason to end a world."""
+    async def _step_over(self, step: int) -> None:
+        """Keep what the step did; a file that cannot be read now is no reason to end a world."""
+        world, commit = self._world.id, ""
         try:
-            return await self._measure()
-        except (MiyabiError, OSError):
-            return before
+            kept = await self._keep(step, "; ".join(self._done))
+        except (MiyabiError, OSError) as error:
+            text = f"step {step} has no checkpoint: {error}"
+            self._publisher.post(e.Notice(level=e.Level.WARNING, text=text, world=world))
+        else:
+            self._change, commit = kept.change, kept.commit
+        await self._publisher.emit(
+            e.StepFinished(
+                world=world,
+                step=step,
+                lines_added=self._change.added,
+                lines_deleted=self._change.deleted,
+                files_changed=len(self._change.files),
+                checkpoint=commit,
+                tests=self._tests,
+            )
+        )
+        self._done, self._tests = [], ""
 
     def _limit_reached(self, step: int) -> e.Ending | None:
         if step >= self._limits.steps:
@@ -149,7 +167,7 @@ class CodeGenAgent:
         await self._publisher.emit(
             e.StepStarted(world=world.id, step=step, sampling=self._model.sampling(turn))
         )
-        started, end = anyio.current_time(), None
+        started, end = self._gate.worked, None
         stream = self._model.stream(turn)
         try:
             async for item in stream:
@@ -179,7 +197,7 @@ class CodeGenAgent:
                 usage=end.usage,
                 cost_usd=cost,
                 stop_reason=end.stop_reason,
-                seconds=anyio.current_time() - started,
+                seconds=self._gate.worked - started,
             )
         )
         return end.message
@@ -228,19 +246,22 @@ class CodeGenAgent:
         return tuple(replies), finished
 
     async def _call(self, step: int, call: ToolCall, parsed: tools.Call) -> ToolResult:
-        world, started = self._world.id, anyio.current_time()
+        world, started = self._world.id, self._gate.worked
+        self._done.append(tools.summary(parsed))
         await self._publisher.emit(
             e.ToolStarted(
                 world=world,
                 step=step,
                 call_id=call.id,
                 name=call.name,
-                summary=tools.summary(parsed),
+                summary=self._done[-1],
             )
         )
         result = await self._toolbox.run(
             parsed, lambda channel, text: self._output(channel, text, call.id)
         )
+        if isinstance(parsed, tools.Bash):
+            self._tests = printed_counts(parsed.command, result.text) or self._tests
         await self._publisher.emit(
             e.ToolFinished(
                 world=world,
@@ -249,7 +270,7 @@ class CodeGenAgent:
                 name=call.name,
                 text=result.text,
                 is_error=result.is_error,
-                seconds=anyio.current_time() - started,
+                seconds=self._gate.worked - started,
                 exit_code=result.exit_code,
             )
         )

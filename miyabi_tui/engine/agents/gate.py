@@ -21,8 +21,11 @@ class Gate:
         self._closed_at: float | None = None
         self._deadline: Deadline | None = None
 
-    def limit(self, deadline: Deadline) -> None:
-        """Let a time limit run whenever the gate is open."""
+    def start(self, worked: float, deadline: Deadline) -> None:
+        """Count from `worked` seconds on, and let a time limit run whenever the gate is open."""
+        self._started, self._paused = anyio.current_time() - worked, 0.0
+        if self._closed_at is not None:
+            self._closed_at = anyio.current_time()
         self._deadline = deadline
         if self.is_open:
             deadline.run()

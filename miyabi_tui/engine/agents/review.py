@@ -40,6 +40,16 @@ class ReviewAgent:
         self._measured = anyio.Event()
         self._base: Measurement | None = None
 
+    @property
+    def knows_base(self) -> bool:
+        """Whether the base is measured."""
+        return self._base is not None
+
+    def take_base(self, measured: Measurement) -> None:
+        """Review against this measurement of the base, taken before the run was interrupted."""
+        self._base = measured
+        self._measured.set()
+
     async def measure_base(self, worktree: Worktree, sandbox: Sandbox) -> None:
         """Measure the base commit; the reviews wait for this."""
 
@@ -52,8 +62,7 @@ class ReviewAgent:
             files = await _tracked(worktree)
             measurer = self._measurer("base", worktree, sandbox)
             base = await measurer.measure(files, files, quiet)
-        self._base = base
-        self._measured.set()
+        self.take_base(base)
         ran = base.tests.outcomes.values()
         remark = "; ".join(filter(None, (not_set_up, *base.build_failures[:1], base.tests.remark)))
         await self._publisher.emit(
@@ -64,6 +73,7 @@ class ReviewAgent:
                 lint_findings=len(base.lint),
                 security_findings=len(base.security),
                 remark=remark,
+                measurement=base,
             )
         )
 

@@ -19,6 +19,7 @@ from miyabi_tui.engine.errors import GitError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import ModuleType
+    from typing import IO
 
 OLDEST_GIT = (2, 38)  # `merge-tree --write-tree`
 SWITCHED_OFF = (
@@ -75,6 +76,7 @@ class Git:
         env: Mapping[str, str] | None = None,
         allowed: tuple[int, ...] = (0,),
         strip: bool = True,
+        stdin: IO[bytes] | None = None,
     ) -> tuple[int, str]:
         """Run git and wait: its exit code, one of `allowed`, and what it printed.
 
@@ -91,6 +93,7 @@ class Git:
         ]
         code, out, err = git.Git(str(self.work_tree)).execute(
             command,
+            istream=stdin,
             with_extended_output=True,
             with_exceptions=False,
             strip_newline_in_stdout=strip,

@@ -7,11 +7,10 @@ and refuses overlapping ones.
 
 from __future__ import annotations
 
-import functools
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import anyio.to_thread
 import msgspec
 
 from miyabi_tui.engine.errors import GitError, MergeConflict
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
 
 ATTEMPTS = 20  # at a new branch's name, while other engines take names too
+LOCKED_SECONDS = 5.0  # another git works in the checkout; perhaps that of an engine just killed
 
 
 class MergeResult(msgspec.Struct, frozen=True):
@@ -29,6 +29,17 @@ class MergeResult(msgspec.Struct, frozen=True):
 
     branch: str
     commit: str
+
+
+class Merge(msgspec.Struct, frozen=True):
+    """A merge that is made but not landed: `commit` goes onto `branch`, which is at `tip` now.
+
+    `tip` is empty where there is no such branch, None where a new one is wanted.
+    """
+
+    branch: str
+    commit: str
+    tip: str | None
 
 
 def free_branch(git: Git, wanted: str) -> str:
@@ -46,6 +57,67 @@ def free_branch(git: Git, wanted: str) -> str:
     return name
 
 
+def prepare_merge(
+    git: Git,
+    commit: str,
+    base: str,
+    branch: str,
+    message: str,
+    identity: Mapping[str, str],
+    *,
+    new_branch: bool = False,
+) -> Merge:
+    """Squash `commit`, which grew from `base`, into one commit; no branch moves yet. Blocks.
+
+    `new_branch` is for a branch of that name, or the next free one: never on top of another run's.
+
+    Raises:
+        MergeConflict: it does not apply.
+        GitError: git failed.
+    """
+    # As one commit on the base, whatever the agent did to the history in between.
+    tree_of_it = f"{commit}^{{tree}}"
+    _, squashed = git.run("commit-tree", tree_of_it, "-p", base, "-m", message, env=identity)
+    if new_branch:
+        return Merge(branch, squashed, None)
+    tip = _tip(git, branch)
+    onto = tip or base
+    tree = _merged_tree(git, onto, squashed, branch)
+    _, merged = git.run("commit-tree", tree, "-p", onto, "-m", message, env=identity)
+    return Merge(branch, merged, tip)
+
+
+def land_merge(git: Git, merge: Merge) -> MergeResult:
+    """Put a prepared merge on its branch. Blocks.
+
+    Raises:
+        MergeConflict: the branch is checked out with overlapping edits; nothing was changed.
+        GitError: git failed, or the branch has moved since.
+    """
+    if merge.tip is None:
+        return MergeResult(_make_branch(git, merge.branch, merge.commit), merge.commit)
+    checkout = _checked_out(git, merge.branch) if merge.tip else None
+    if checkout is not None:
+        _fast_forward(checkout, merge.commit, merge.branch)
+    else:
+        ref = f"refs/heads/{merge.branch}"
+        git.run("update-ref", "-m", "miyabi: merge", ref, merge.commit, merge.tip)
+    return MergeResult(merge.branch, merge.commit)
+
+
+def find_merge(git: Git, branch: str, commit: str) -> MergeResult | None:
+    """The branch that holds a merge's commit already: it was done, but nobody noted it. Blocks."""
+    if not commit_of(git, commit):
+        return None
+    names = ("--format=%(refname:short)", f"--contains={commit}", "refs/heads/")
+    _, listing = git.run("for-each-ref", *names)
+    holding = listing.split("\n") if listing else []
+    if not holding:
+        return None
+    # A new branch may have got the next free name.
+    return MergeResult(branch if branch in holding else holding[0], commit)
+
+
 def merge_winner(
     git: Git,
     commit: str,
@@ -56,30 +128,9 @@ def merge_winner(
     *,
     new_branch: bool = False,
 ) -> MergeResult:
-    """Squash `commit`, which grew from `base`, into one commit on `branch`. Blocks.
-
-    `new_branch` makes a branch of that name, or the next free one: never on top of another run's.
-
-    Raises:
-        MergeConflict: it does not apply, or the branch is checked out with overlapping edits;
-            nothing was changed.
-        GitError: git failed.
-    """
-    # As one commit on the base, whatever the agent did to the history in between.
-    tree_of_it = f"{commit}^{{tree}}"
-    _, squashed = git.run("commit-tree", tree_of_it, "-p", base, "-m", message, env=identity)
-    if new_branch:
-        return MergeResult(_make_branch(git, branch, squashed), squashed)
-    tip = _tip(git, branch)
-    onto = tip or base
-    tree = _merged_tree(git, onto, squashed, branch)
-    _, merged = git.run("commit-tree", tree, "-p", onto, "-m", message, env=identity)
-    checkout = _checked_out(git, branch) if tip else None
-    if checkout is not None:
-        _fast_forward(checkout, merged, branch)
-    else:
-        git.run("update-ref", "-m", "miyabi: merge", f"refs/heads/{branch}", merged, tip)
-    return MergeResult(branch, merged)
+    """`prepare_merge` and `land_merge` in one. Blocks; raises what they do."""
+    merge = prepare_merge(git, commit, base, branch, message, identity, new_branch=new_branch)
+    return land_merge(git, merge)
 
 
 def _make_branch(git: Git, wanted: str, commit: str) -> str:
@@ -97,23 +148,6 @@ def _make_branch(git: Git, wanted: str, commit: str) -> str:
         else:
             return branch
     raise refused
-
-
-async def merge(
-    git: Git,
-    commit: str,
-    base: str,
-    branch: str,
-    message: str,
-    identity: Mapping[str, str],
-    *,
-    new_branch: bool = False,
-) -> MergeResult:
-    """`merge_winner`, off the event loop; it is not left half done when cancelled."""
-    call = functools.partial(
-        merge_winner, git, commit, base, branch, message, identity, new_branch=new_branch
-    )
-    return await anyio.to_thread.run_sync(call)
 
 
 def _has_branches_below(git: Git, name: str) -> bool:
@@ -155,15 +189,22 @@ def _checked_out(git: Git, branch: str) -> Git | None:
 
 
 def _fast_forward(checkout: Git, commit: str, branch: str) -> None:
-    try:
-        checkout.run(
-            *("merge", "--ff-only", "--no-autostash", "--no-verify-signatures", "--quiet", commit)
-        )
-    except GitError as error:
-        lines = error.cause.splitlines()
-        files = tuple(line.strip() for line in lines if line.startswith("\t"))
-        if not files:
-            raise
-        raise MergeConflict(
-            branch, files, f"uncommitted changes in {checkout.work_tree}"
-        ) from error
+    until = time.monotonic() + LOCKED_SECONDS
+    while True:
+        try:
+            checkout.run(
+                *("merge", "--ff-only", "--no-autostash", "--no-verify-signatures", "--quiet"),
+                commit,
+            )
+        except GitError as error:
+            if "index.lock" in error.cause and time.monotonic() < until:
+                time.sleep(0.2)
+                continue
+            lines = error.cause.splitlines()
+            files = tuple(line.strip() for line in lines if line.startswith("\t"))
+            if not files:
+                raise
+            raise MergeConflict(
+                branch, files, f"uncommitted changes in {checkout.work_tree}"
+            ) from error
+        return

@@ -7,6 +7,7 @@ files and then filled two at a time. `.miyabi/` ignores itself, so the user's st
 from __future__ import annotations
 
 import contextlib
+import functools
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,14 +16,18 @@ import anyio
 import msgspec
 
 from miyabi_tui.engine.errors import GitError, WorktreeError
-from miyabi_tui.engine.repo.contents import BASE_INDEX, commit, restore_dot_git
+from miyabi_tui.engine.repo.contents import commit, restore_dot_git
 from miyabi_tui.engine.repo.contents import diff as present_diff
 from miyabi_tui.engine.repo.contents import diffstat as _diffstat
 from miyabi_tui.engine.repo.git import Diffstat, Git, git_dir_of
+from miyabi_tui.engine.repo.index import BASE_INDEX
+from miyabi_tui.engine.repo.registration import is_registered, move_aside, take_branch
+from miyabi_tui.engine.repo.snapshots import Keeper
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
+    from miyabi_tui.engine.repo.owner import Owner
     from miyabi_tui.engine.worlds import WorldId
 
 __all__ = [
@@ -53,10 +58,14 @@ class Worktree(msgspec.Struct, frozen=True):
 
 
 class FiveWorldsManager:
-    """Makes and removes the worktrees of one task of one run."""
+    """Makes, finds and removes the worktrees of one task of one run, which `owner` names."""
 
-    def __init__(self, git: Git, base: str, issue_key: str, task: str) -> None:
+    def __init__(
+        self, git: Git, base: str, issue_key: str, task: str, *, owner: Owner | None = None
+    ) -> None:
         self._git = git
+        self._owner = owner
+        self._keeper = Keeper(git, owner.run if owner else task)
         self._base = base
         self._issue_key = issue_key
         self._task = task
@@ -98,7 +107,10 @@ class FiveWorldsManager:
         Raises:
             WorktreeError: it could not be made.
         """
-        worktree = await self._add(world, self.branch(world))
+        branch = self.branch(world)
+        worktree = await self._make(
+            self.path(world), ("--no-track", "-b", branch), branch, new=True
+        )
         self.worktrees[world] = worktree
         return worktree
 
@@ -108,11 +120,44 @@ class FiveWorldsManager:
         Raises:
             WorktreeError: it could not be made.
         """
-        return await self._add(None, "")
+        path = self.path(None)
+        # An engine that was killed may have left one; nobody works in it but the measurement.
+        remove = functools.partial(shutil.rmtree, path, ignore_errors=True)
+        await anyio.to_thread.run_sync(remove)
+        where = ("--force", "--force", "--detach")
+        return await self._make(path, where, "", new=True)
 
-    async def _add(self, world: WorldId | None, branch: str) -> Worktree:
-        path = self.path(world)
-        where = ("--no-track", "-b", branch) if branch else ("--detach",)
+    async def find(self, world: WorldId, path: Path, git_dir: Path, branch: str) -> Worktree | None:
+        """The worktree of an earlier engine; None where it is gone, or git does not know it.
+
+        What it holds is not looked at.
+        """
+        worktree = Worktree(path, git_dir, branch, self._base)
+        if not await anyio.to_thread.run_sync(is_registered, self._git, worktree):
+            return None
+        self.worktrees[world] = worktree
+        return worktree
+
+    async def rebuild(self, world: WorldId, path: Path, branch: str) -> Worktree:
+        """Make a world's worktree again, with the base's files, on its branch as that is.
+
+        What is found at `path` is moved aside, to `<path>.found-<n>`.
+
+        Raises:
+            WorktreeError: it could not be made.
+        """
+        try:
+            await anyio.to_thread.run_sync(move_aside, path)
+        except OSError as error:
+            raise WorktreeError(f"cannot make the worktree {path}", str(error)) from error
+        # Twice forced: what git still knows of the worktree that was here is out of date.
+        worktree = await self._make(path, ("--force", "--force", "--detach"), branch, new=False)
+        self.worktrees[world] = worktree
+        return worktree
+
+    async def _make(
+        self, path: Path, where: tuple[str, ...], branch: str, *, new: bool
+    ) -> Worktree:
         registered = False
         try:
             async with self._lane:
@@ -123,13 +168,17 @@ class FiveWorldsManager:
                 registered = True
                 git_dir = await anyio.to_thread.run_sync(git_dir_of, path)
             worktree = Worktree(path, git_dir, branch, self._base)
+            if self._owner:
+                await anyio.to_thread.run_sync(self._owner.sign, worktree)
             async with self._fill:
                 await worktree.git("reset", "--hard", "--quiet")
                 await anyio.to_thread.run_sync(_remember_index, worktree)
                 await anyio.to_thread.run_sync(self._include, path)
+            if not new:
+                await anyio.to_thread.run_sync(take_branch, worktree)
         except (GitError, OSError) as error:
             if registered:
-                await self._forget(path, branch)
+                await self._forget(path, branch if new else "")
             cause = error.cause if isinstance(error, GitError) else str(error)
             raise WorktreeError(
                 f"cannot make the worktree {path}",
@@ -139,7 +188,7 @@ class FiveWorldsManager:
         except BaseException:  # cancelled: nobody has worked in it, and no event names it
             if registered:
                 with anyio.CancelScope(shield=True):
-                    await self._forget(path, branch)
+                    await self._forget(path, branch if new else "")
             raise
         return worktree
 
@@ -202,12 +251,16 @@ class FiveWorldsManager:
             raise refused
 
     async def remove(self, worktree: Worktree) -> None:
-        """Remove one worktree's folder.
+        """Remove one worktree's folder; what a world's holds is archived first.
 
         Raises:
-            WorktreeError: git refused.
+            WorktreeError: it cannot be archived, or git refused.
         """
+        worlds = [world for world, one in self.worktrees.items() if one == worktree]
         try:
+            for world in worlds:
+                if worktree.path.is_dir():
+                    await self._keeper.archive(world, worktree, 0, "its worktree was removed")
             async with self._lane:
                 await anyio.to_thread.run_sync(restore_dot_git, worktree)
                 # Twice forced: also when it was locked from inside.

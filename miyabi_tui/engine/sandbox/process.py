@@ -22,6 +22,7 @@ import psutil
 from miyabi_tui.engine.events import Channel
 from miyabi_tui.engine.sandbox.base import ExecResult, Reading
 from miyabi_tui.engine.sandbox.deadline import Deadline
+from miyabi_tui.engine.sandbox.marks import MARK
 from miyabi_tui.engine.sandbox.output import HeadTail
 
 if TYPE_CHECKING:
@@ -30,17 +31,19 @@ if TYPE_CHECKING:
 
     from miyabi_tui.engine.sandbox.base import OnOutput
 
-MARK = "MIYABI_SANDBOX"
 STREAMED_AT_MOST = 200_000  # characters of one command shown live; capture goes on beyond
 GRACE_SECONDS = 2.0
 CHUNK = 65_536
 
 
 class ProcessSandbox:
-    """Runs commands of one world on the host; see `Sandbox` for the contract."""
+    """Runs commands of one world on the host; see `Sandbox` for the contract.
 
-    def __init__(self, env: Mapping[str, str]) -> None:
-        self._mark = uuid.uuid4().hex
+    `owner` begins the mark of its processes, so that they are found when their engine was killed.
+    """
+
+    def __init__(self, env: Mapping[str, str], owner: str = "") -> None:
+        self._mark = f"{owner}{uuid.uuid4().hex}"
         self._env = {**env, MARK: self._mark}
         self._sessions: set[int] = set()
         self._deadlines: set[Deadline] = set()

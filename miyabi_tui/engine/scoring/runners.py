@@ -39,6 +39,21 @@ def read_output(output: str, exit_code: int | None) -> TestReport:
     )
 
 
+_RUNS_TESTS = re.compile(r"test|spec|jest|mocha|\btox\b|\bnox\b|\bcheck\b", re.I)
+
+
+def printed_counts(command: str, output: str) -> str:
+    """What a command said of its tests: "3 passed, 1 failed"; empty where it ran none."""
+    if not _RUNS_TESTS.search(command):
+        return ""
+    text = _COLOUR.sub("", output)
+    outcomes = _go(text) or _tap(text) or _cargo(text) or _unittest(text) or _counted(text)
+    found = list(outcomes.values())
+    passed, failed = found.count(Outcome.PASSED), found.count(Outcome.FAILED)
+    parts = [f"{passed} passed" if passed else "", f"{failed} failed" if failed else ""]
+    return ", ".join(filter(None, parts))
+
+
 def _gather(results: Iterable[tuple[str, Outcome]]) -> dict[str, Outcome]:
     """Two tests of one name, say in two packages, stay two: `name` and `name[#2]`."""
     outcomes: dict[str, Outcome] = {}

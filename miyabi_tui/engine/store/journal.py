@@ -3,55 +3,78 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import asynccontextmanager
-from importlib import resources
+from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import aiosqlite
+import anyio
 import msgspec
+from anyio.to_thread import run_sync
 
 from miyabi_tui.engine import events as e
 from miyabi_tui.engine.errors import StoreError, UsageError
-from miyabi_tui.engine.fold import apply, fold
-from miyabi_tui.engine.state import RunState
-from miyabi_tui.engine.store.projection import statements
+from miyabi_tui.engine.fold import fold
+from miyabi_tui.engine.state import RESUMABLE, RunState
+from miyabi_tui.engine.store.lock import is_driven
+from miyabi_tui.engine.store.opening import prepare
+from miyabi_tui.engine.store.projection import Statement, batch
+from miyabi_tui.engine.store.rows import (
+    RECORD_COLUMNS,
+    RUN_COLUMNS,
+    STREAMS,
+    RunRow,
+    decode,
+    run_row,
+)
+from miyabi_tui.engine.store.trouble import store_error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
     from pathlib import Path
 
-VERSION = 1
+__all__ = ["Journal", "RunRow", "open_journal"]
+
 BUSY_SECONDS = 10.0
+WAL_AT_MOST = 16_000_000  # bytes; it is cut back to this when it was longer
+OUTPUTS_AT_ONCE = 500
+_PRAGMAS = (
+    "journal_mode = WAL",
+    "synchronous = NORMAL",
+    "foreign_keys = ON",
+    f"journal_size_limit = {WAL_AT_MOST}",
+)
 
-
-class RunRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One run as a list shows it. Times are Unix seconds."""
-
-    run_id: str
-    issue_number: int | None
-    issue_key: str
-    title: str
-    status: str
-    started_at: float
-    completed_at: float | None
-    total_cost_usd: float
-    winner: str | None
-    score: float | None
-    repo: str
-    branch: str | None
+_RECORDS = f"SELECT {RECORD_COLUMNS} FROM events WHERE run_id = ?1"
+# The last event is always read, so that the fold knows its place in the journal.
+_LIFECYCLE = (
+    f"{_RECORDS} AND (kind NOT IN ({', '.join(repr(kind) for kind in STREAMS)})"
+    " OR seq = (SELECT max(seq) FROM events WHERE run_id = ?1))"
+)
+_RUNS = f"SELECT {RUN_COLUMNS} FROM execution_runs"
+# In the order in which they were begun, whatever the clock said then.
+_NEWEST_FIRST = "ORDER BY rowid DESC"
 
 
 class Journal:
-    """An open journal. Use `open_journal`."""
+    """An open journal. Use `open_journal`.
 
-    def __init__(self, connection: aiosqlite.Connection, path: Path) -> None:
+    `remark` is what the person should know about its opening, empty where all was well.
+    """
+
+    def __init__(self, connection: aiosqlite.Connection, path: Path, remark: str = "") -> None:
+        self.remark = remark
         self._connection = connection
         self._path = path
         self._states: dict[str, RunState] = {}
+        self._turn = anyio.Lock()  # no read sees half a transaction of the same connection
 
     def state(self, run_id: str) -> RunState:
         """The fold of what this journal has written, or taken up with `resume`, of a run."""
         return self._states.get(run_id) or RunState()
+
+    # --- writing ----------------------------------------------------------------------------------
 
     async def append(self, run_id: str, records: Sequence[e.Record]) -> None:
         """Write events, and the rows that follow from them, in one transaction.
@@ -59,28 +82,21 @@ class Journal:
         Raises:
             StoreError: nothing of them was written.
         """
-        state = self.state(run_id)
-        rows: list[tuple[str, tuple[Any, ...]]] = []
-        for record in records:
-            state = apply(state, record)
-            rows.extend(statements(record, state))
-        bodies = [(run_id, one.seq, one.at, e.encode(one.event).decode()) for one in records]
+        written = batch(run_id, self.state(run_id), records)
+        with anyio.CancelScope(shield=True):
+            async with self._turn:
+                await self._write(written.statements)
+        self._states[run_id] = written.state
+
+    async def _write(self, statements: list[Statement]) -> None:
         try:
             await self._connection.execute("BEGIN IMMEDIATE")
-            # The run's own row comes first: the events refer to it.
-            first = 1 if isinstance(records[0].event, e.RunStarted) else 0
-            for sql, values in rows[:first]:
-                await self._connection.execute(sql, values)
-            await self._connection.executemany("INSERT INTO events VALUES (?, ?, ?, ?)", bodies)
-            for sql, values in rows[first:]:
-                await self._connection.execute(sql, values)
+            for sql, alike in groupby(statements, itemgetter(0)):
+                await self._connection.executemany(sql, [values for _, values in alike])
             await self._connection.commit()
         except sqlite3.Error as error:
             await self._rollback()
-            raise StoreError(
-                f"cannot write the journal {self._path}", str(error), "is the disk full?"
-            ) from error
-        self._states[run_id] = state
+            raise store_error("write", self._path, error) from error
 
     async def _rollback(self) -> None:
         try:
@@ -88,27 +104,68 @@ class Journal:
         except sqlite3.Error:  # the first error says more
             return
 
-    async def records(self, run_id: str) -> list[e.Record]:
-        """All events of one run, in order; empty where there is no such run."""
-        query = "SELECT seq, at, body FROM events WHERE run_id = ? ORDER BY seq"
-        rows = await self._connection.execute_fetchall(query, (run_id,))
-        return [e.Record(seq, at, e.decode(body)) for seq, at, body in rows]
-
     async def resume(self, run_id: str) -> RunState:
         """The folded state of a run that will go on being written."""
-        self._states[run_id] = fold(await self.records(run_id))
+        self._states[run_id] = fold(await self.records(run_id, streams=False))
         return self._states[run_id]
+
+    # --- reading ----------------------------------------------------------------------------------
+
+    async def records(self, run_id: str, *, streams: bool = True) -> list[e.Record]:
+        """The events of one run, in order; empty where there is no such run.
+
+        Without `streams` there is no Output and no Gauges in it, but for the run's very last event.
+
+        Raises:
+            StoreError: they cannot be read.
+        """
+        query = f"{_RECORDS if streams else _LIFECYCLE} ORDER BY seq"
+        return await self._decoded(await self._fetch(query, run_id))
+
+    async def recent(self, run_id: str, *, characters: int = 100_000) -> list[e.Record]:
+        """What a screen needs at once: the run without its streams, and the newest of each.
+
+        Of each world there are the newest outputs of up to `characters` together, in order.
+
+        Raises:
+            StoreError: they cannot be read.
+        """
+        records = await self.records(run_id, streams=False)
+        worlds = fold(records).worlds
+        last = records[-1].seq if records else 0  # what is written meanwhile is not half in here
+        for world in worlds:
+            records += await self._outputs(run_id, world.id, last, characters)
+        return sorted({record.seq: record for record in records}.values(), key=lambda one: one.seq)
+
+    async def _outputs(self, run_id: str, world: str, last: int, characters: int) -> list[e.Record]:
+        """The newest output of a world up to event `last`, the newest first."""
+        query = (
+            f"{_RECORDS} AND kind = 'output' AND world = ? AND seq < ?"
+            f" ORDER BY seq DESC LIMIT {OUTPUTS_AT_ONCE}"
+        )
+        found: list[e.Record] = []
+        before = last + 1
+        while rows := await self._fetch(query, run_id, world, before):
+            for record in await self._decoded(rows):
+                assert isinstance(record.event, e.Output)
+                characters -= len(record.event.text)
+                if characters < 0:
+                    return found
+                found.append(record)
+            before = rows[-1][0]
+        return found
 
     async def runs(self, limit: int = 50) -> list[RunRow]:
         """The newest runs first."""
-        query = (
-            "SELECT id, issue_number, issue_key, title, status, started_at, completed_at,"
-            " total_cost_usd, winning_world_id, final_score, repo, branch"
-            " FROM execution_runs ORDER BY started_at DESC LIMIT ?"
-        )
-        rows = await self._connection.execute_fetchall(query, (limit,))
-        names = RunRow.__struct_fields__
-        return [RunRow(**dict(zip(names, row, strict=True))) for row in rows]
+        rows = await self._fetch(f"{_RUNS} {_NEWEST_FIRST} LIMIT ?", limit)
+        return [run_row(row) for row in rows]
+
+    async def interrupted(self, repo: str) -> list[RunRow]:
+        """The runs of this repository that can be resumed, the newest first: nobody drives them."""
+        marks = ", ".join("?" * len(RESUMABLE))
+        query = f"{_RUNS} WHERE repo = ? AND status IN ({marks}) {_NEWEST_FIRST}"
+        rows = [run_row(row) for row in await self._fetch(query, repo, *RESUMABLE)]
+        return [row for row in rows if not is_driven(self._path, row.run_id)]
 
     async def find(self, prefix: str, repo: str = "") -> str:
         """The one run whose id begins with `prefix`; for an empty one the newest, of `repo`.
@@ -118,56 +175,63 @@ class Journal:
         """
         query = (
             "SELECT id FROM execution_runs WHERE substr(id, 1, ?) = ? AND (? = '' OR repo = ?)"
-            " ORDER BY started_at DESC"
+            f" {_NEWEST_FIRST}"
         )
-        rows = await self._connection.execute_fetchall(query, (len(prefix), prefix, repo, repo))
+        rows = await self._fetch(query, len(prefix), prefix, repo, repo)
         found = [str(row[0]) for row in rows]
         if not found:
             which = f" {prefix!r}" if prefix else f" of {repo}" if repo else ""
             raise UsageError(f"there is no run{which}", "", "see: miyabi runs")
         if prefix and len(found) > 1 and prefix not in found:
             raise UsageError(f"{prefix!r} begins {len(found)} runs", "", "give more of the id")
-        return prefix if prefix in found else str(found[0])
+        return prefix if prefix in found else found[0]
+
+    async def _fetch(self, query: str, *values: object) -> list[Any]:
+        try:
+            async with self._turn:
+                return list(await self._connection.execute_fetchall(query, values))
+        except sqlite3.Error as error:
+            raise store_error("read", self._path, error) from error
+
+    async def _decoded(self, rows: list[Any]) -> list[e.Record]:
+        try:
+            # In a thread, since many take long.
+            found: list[e.Record] = await run_sync(decode, rows)
+        except msgspec.DecodeError as error:
+            raise StoreError(
+                f"the journal {self._path} has an event that cannot be read",
+                str(error),
+                "the other runs can be read; if a newer miyabi wrote this one, update",
+            ) from error
+        return found
 
 
 @asynccontextmanager
-async def open_journal(path: Path) -> AsyncGenerator[Journal, None]:
+async def open_journal(
+    path: Path, *, busy_seconds: float | None = None
+) -> AsyncGenerator[Journal, None]:
     """Open the journal at `path`, making it on first use.
+
+    `busy_seconds` is how long another program that has it locked is waited for. A damaged journal
+    is kept aside and a new one begun: `Journal.remark` says so.
 
     Raises:
         StoreError: it cannot be opened, or a newer version wrote it (then it is left untouched).
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        connection = aiosqlite.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
-        async with connection:
-            await _prepare(connection, path)
-            yield Journal(connection, path)
-    except (sqlite3.Error, OSError) as error:
-        raise StoreError(
-            f"cannot open the journal {path}", str(error), "set MIYABI_STATE_DIR to another folder"
-        ) from error
-
-
-async def _prepare(connection: aiosqlite.Connection, path: Path) -> None:
-    ((version,),) = await connection.execute_fetchall("PRAGMA user_version")
-    if version > VERSION:
-        raise StoreError(
-            f"the journal {path} was written by a newer miyabi",
-            f"it has version {version}, this program knows {VERSION}",
-            "update miyabi, or set MIYABI_STATE_DIR to another folder",
-        )
-    await connection.execute("PRAGMA journal_mode = WAL")
-    await connection.execute("PRAGMA synchronous = NORMAL")
-    await connection.execute("PRAGMA foreign_keys = ON")
-    if version == 0:
-        schema = resources.files("miyabi_tui.engine.store") / "schema.sql"
-        script = schema.read_text(encoding="utf-8")
+    patience = BUSY_SECONDS if busy_seconds is None else busy_seconds
+    connection = aiosqlite.connect(path, timeout=patience, isolation_level=None)
+    async with AsyncExitStack() as stack:
         try:
-            await connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nCOMMIT;")
-        except sqlite3.OperationalError:
-            # Another engine made the tables in between: theirs will do.
-            await connection.execute("ROLLBACK")
-            ((version,),) = await connection.execute_fetchall("PRAGMA user_version")
-            if version != VERSION:
-                raise
+            remark = await run_sync(prepare, path, patience)
+            await connection
+            stack.push_async_callback(_close, connection)
+            for pragma in _PRAGMAS:
+                await connection.execute(f"PRAGMA {pragma}")
+        except (sqlite3.Error, OSError) as error:
+            raise store_error("open", path, error) from error
+        yield Journal(connection, path, remark)
+
+
+async def _close(connection: aiosqlite.Connection) -> None:
+    with anyio.CancelScope(shield=True):
+        await connection.close()
