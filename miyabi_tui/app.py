@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 
-from miyabi_tui.screens.commands import COMMANDS
+from miyabi_tui.screens.commands import commands
 from miyabi_tui.screens.race import RaceScreen
 from miyabi_tui.styles import SHEETS
 from miyabi_tui.styles.themes import DARK, LIGHT, variable_defaults
@@ -50,7 +50,7 @@ class MiyabiApp(App[int]):
     @property
     def state(self) -> RunState:
         """The run as last folded."""
-        return self.race.run_state
+        return self.race.bridge.state
 
     def settle(self) -> RunState:
         """Fold what came after the screen was closed; the final state."""
@@ -72,7 +72,7 @@ class MiyabiApp(App[int]):
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The palette: every command of the race, and the themes."""
         if screen is self.race:
-            for one in COMMANDS:
+            for one in commands(self._control.attached):
                 action = f"screen.{one.action}"
                 yield SystemCommand(f"{one.title} ({one.key})", one.help, self._later(action))
         yield SystemCommand("Theme", "Choose other colours", self.action_change_theme)
@@ -91,8 +91,7 @@ class MiyabiApp(App[int]):
     async def action_interrupt(self) -> None:
         """As `q`; a second time, leave at once."""
         if self._interrupted:
-            self._control.stop()
-            self.exit()
+            self.race.leave()
             return
         self._interrupted = True
         self.set_timer(5, self._calm)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from miyabi_tui.engine.events import Output, Record, world_of
+from miyabi_tui.engine.events import Output, Record, RunFinished, RunResumed, RunStatus, world_of
 from miyabi_tui.engine.fold import apply
 from miyabi_tui.engine.state import RunState
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from miyabi_tui.engine.worlds import WorldId
 
 FRAMES_A_SECOND = 20
+GONE = "the engine has gone"
 
 
 @dataclass(frozen=True)
@@ -30,27 +31,49 @@ class Batch:
 
 
 class Bridge:
-    """Folds a subscription; `state` is always the last fold."""
+    """Folds a subscription; `state` is always the last fold.
+
+    `gone`: the subscription ended and the run did not, because its engine is no more.
+    """
 
     def __init__(self, subscription: Subscription) -> None:
         self._subscription = subscription
         self.state = RunState()
+        self.gone = False
+
+    @property
+    def shown(self) -> RunState:
+        """What there is to show: a run whose engine has gone is as good as interrupted."""
+        if not self.gone:
+            return self.state
+        ended = RunFinished(status=RunStatus.INTERRUPTED, reason=GONE)
+        return apply(self.state, Record(self.state.seq, self.state.at, ended))
 
     def pump(self) -> Batch | None:
         """Fold all that is ready; None when nothing was."""
         records = self._subscription.drain()
         if not records:
-            return None
+            if self.gone or self.state.finished or not self._subscription.closed:
+                return None
+            self.gone = True
+            return Batch(self.shown)
         streams: dict[WorldId, list[Record]] = {}
         for record in records:
-            world = world_of(record.event)
-            if world is not None:
+            for world in _concerned(record):
                 streams.setdefault(world, []).append(record)
         state = self.state
         for record in _worth_folding(records):
             state = apply(state, record)
         self.state = state
         return Batch(state, streams)
+
+
+def _concerned(record: Record) -> Sequence[WorldId]:
+    """The worlds in whose streams this is told."""
+    if isinstance(record.event, RunResumed):
+        return record.event.worlds
+    world = world_of(record.event)
+    return () if world is None else (world,)
 
 
 def _worth_folding(records: Sequence[Record]) -> list[Record]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from miyabi_tui.engine import events as e
+from miyabi_tui.engine.fold import fold
 from miyabi_tui.engine.models.base import AssistantMessage, Sampling, Usage
 from miyabi_tui.engine.scoring.score import Evidence, Finding, Severity, score
-from miyabi_tui.engine.worlds import FIVE, WorldId, default_worlds
+from miyabi_tui.engine.worlds import FIVE, Effort, WorldId, default_worlds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -89,6 +92,7 @@ def opened(recorded: bool = True, worlds: int = 5) -> Script:
         )
     script.add(e.PhaseChanged(phase=e.Phase.RACING))
     for config in configs:
+        saved(script, config.id)
         script.add(e.WorldStarted(world=config.id, system="", messages=()))
     script.add(
         e.BaseMeasured(
@@ -96,6 +100,28 @@ def opened(recorded: bool = True, worlds: int = 5) -> Script:
         )
     )
     return script
+
+
+def saved(script: Script, world: WorldId) -> None:
+    """A worktree is kept as the base was."""
+    ref = f"refs/miyabi/r1/{world}/0"
+    script.add(e.CheckpointSaved(world=world, step=0, commit="0a" * 20, ref=ref, why="begin"))
+
+
+def kept(script: Script, world: WorldId, number: int, tests: str = "") -> None:
+    """A step is done, and what the worktree holds is kept."""
+    script.add(
+        e.StepFinished(
+            world=world,
+            step=number,
+            lines_added=4 * number,
+            lines_deleted=number,
+            files_changed=1 + number // 3,
+            checkpoint=f"{number:040x}",
+            tests=tests,
+        ),
+        after=0.2,
+    )
 
 
 def step(
@@ -232,6 +258,94 @@ def racing() -> Script:
     for world in (A, B, C, E):
         script.add(e.Output(world=world, channel=e.Channel.NOTE, text=""))
     return script
+
+
+WORK = (
+    ("bash", "ls -la && cat ledger/parse.py", ""),
+    ("edit", "editing ledger/parse.py", ""),
+    ("bash", "python -m pytest -q", "38 passed, 4 failed"),
+    ("write", "writing tests/test_引用符.py (全角の列も試す)", ""),
+    (
+        "bash",
+        "python -m pytest -q tests/test_parse.py tests/test_quoted.py -x",
+        "41 passed, 1 failed",
+    ),
+    ("edit", "editing ledger/parse.py", ""),
+    ("bash", "python -m pytest -q", "43 passed"),
+)
+
+
+def far(steps: int = 9, world: WorldId = B) -> Script:
+    """One world has gone so many steps, each with its checkpoint, and is in the next."""
+    script = racing()
+    for number in range(2, steps + 1):
+        name, summary, tests = WORK[(number - 2) % len(WORK)]
+        step(script, world, number, text="On with it.", usage=Usage(3_100, 240))
+        call(script, world, number, name, summary)
+        kept(script, world, number, tests)
+        script.now += 17
+    step(script, world, steps + 1)
+    call(script, world, steps + 1, "bash", "python -m pytest -q", done=False)
+    return script
+
+
+def forked(
+    script: Script, world: WorldId, source: WorldId = B, number: int = 4, added: str = ""
+) -> Script:
+    """A world goes on from a checkpoint, with an effort of its own."""
+    config = fold(script.records).world(source).config
+    changed = replace(config, id=world, effort=Effort.HIGH)
+    script.add(
+        e.WorldForked(
+            world=world,
+            source=source,
+            step=number,
+            checkpoint=f"{number:040x}",
+            config=changed,
+            system="",
+            added=added,
+            archived=f"refs/miyabi/r1/{world}/archive/1" if world is source else "",
+        ),
+        after=2,
+    )
+    if world is not source:
+        branch = f"world-{world}-issue-270-main"
+        script.add(e.WorktreeCreated(world=world, path=f"/w/{world}", branch=branch), after=0.3)
+    step(script, world, number + 1, text="I follow the new instruction.")
+    call(script, world, number + 1, "edit", "editing ledger/parse.py")
+    return script
+
+
+def crowded(worlds: int = 9) -> Script:
+    """Extra worlds have forked from Beta."""
+    script = far()
+    for world in list(WorldId)[5:worlds]:
+        forked(script, world, added="Use the csv module; do not write a parser.")
+    return script
+
+
+def resumed() -> Script:
+    """The run was interrupted, and goes on: Alpha as it was, Beta changed by hand meanwhile."""
+    script = far()
+    script.add(e.RunFinished(status=e.RunStatus.INTERRUPTED, reason="stopped"), after=5)
+    script.add(e.RunResumed(away_seconds=7_530, worlds=FIVE), after=7_530)
+    for world, at, found in (
+        (A, 2, ""),
+        (B, 9, "2 files changed"),
+        (D, 1, "its folder was gone"),
+    ):
+        archived = "refs/miyabi/r1/Beta/archive/1" if world is B else ""
+        script.add(e.WorldRestored(world=world, step=at, found=found, archived=archived), after=0.2)
+    script.add(e.PhaseChanged(phase=e.Phase.RACING))
+    return script
+
+
+def interrupted() -> Script:
+    """The run was stopped; one world was killed before, one is scored."""
+    script = far()
+    scored(script, A, GOOD)
+    script.add(e.WorldKilled(world=C, reason="killed by you"))
+    return script.add(e.RunFinished(status=e.RunStatus.INTERRUPTED, reason="stopped"), after=5)
 
 
 def mixed() -> Script:
@@ -387,6 +501,7 @@ class FakeSubscription:
 
     def __init__(self, records: Iterable[e.Record]) -> None:
         self.waiting = list(records)
+        self.ended = False
 
     def drain(self) -> list[e.Record]:
         """All that waits."""
@@ -399,8 +514,8 @@ class FakeSubscription:
 
     @property
     def closed(self) -> bool:
-        """Never: tests decide when they are done."""
-        return False
+        """Whether a test ended it and everything was drained."""
+        return self.ended and not self.waiting
 
 
 class FakeControl:
@@ -410,6 +525,7 @@ class FakeControl:
         self.attached = False
         self.script = script
         self.asked: list[str] = []
+        self.forks: list[Fork] = []
         self.subscription = FakeSubscription(script.records)
         self._diff = diff
 
@@ -441,7 +557,8 @@ class FakeControl:
 
     def fork(self, fork: Fork) -> None:
         """Fork."""
-        self.asked.append(f"fork {fork}")
+        self.asked.append(f"fork {fork.source} {fork.step}")
+        self.forks.append(fork)
 
     def pick(self, world: WorldId) -> None:
         """Pick."""

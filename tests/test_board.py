@@ -87,7 +87,7 @@ def test_small(snap_compare: Callable[..., bool]) -> None:
     assert snap_compare(board(states.mixed()), terminal_size=(40, 20))
 
 
-@pytest.mark.parametrize("count", range(1, 6))
+@pytest.mark.parametrize("count", range(1, 10))
 @pytest.mark.parametrize("zoomed", [False, True])
 def test_places_fill_the_board_without_overlap(count: int, zoomed: bool) -> None:
     for width in (1, 20, 40, 80, 99, 100, 120, 149, 150, 151, 203, 400):
@@ -105,6 +105,25 @@ def test_three_and_two() -> None:
     found = places(Size(120, 37), 5, 0)
     rows = [region.y for region in found if region is not None]
     assert rows == [0, 0, 0, 19, 19]
+
+
+@pytest.mark.parametrize(
+    ("size", "count", "in_rows"),
+    [
+        ((120, 37), 6, [3, 3]),
+        ((120, 37), 7, [4, 3]),
+        ((120, 37), 9, [3, 3, 3]),
+        ((200, 47), 9, [5, 4]),
+        ((200, 47), 6, [6]),
+        ((300, 47), 9, [9]),
+        ((160, 47), 6, [3, 3]),
+        ((120, 30), 9, [1] * 9),
+    ],
+)
+def test_more_than_five(size: tuple[int, int], count: int, in_rows: list[int]) -> None:
+    found = [region for region in places(Size(*size), count, 0) if region is not None]
+    rows = [region.y for region in found]
+    assert [rows.count(y) for y in dict.fromkeys(rows)] == in_rows
 
 
 def test_a_failed_merge_is_said_in_80_columns() -> None:

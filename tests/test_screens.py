@@ -17,7 +17,7 @@ from miyabi_tui.screens.commands import COMMANDS, hints
 from miyabi_tui.screens.dialog import LeaveQuestion
 from miyabi_tui.screens.diff import DiffScreen
 from miyabi_tui.screens.pick import PickQuestion, against, consequences
-from miyabi_tui.screens.race import LOOK_AGAIN
+from miyabi_tui.screens.refusals import LOOK_AGAIN
 from miyabi_tui.widgets.diff_view import DiffView, inks_of, summary
 from tests import board_states as states
 from tests import snapshot_support  # noqa: F401

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from textual.binding import Binding, BindingType
 
 from miyabi_tui.engine.state import RunState, WorldStatus
-from miyabi_tui.screens.refusals import why_not_kill, why_not_pause, why_not_pick
+from miyabi_tui.screens.refusals import (
+    why_not_go_back,
+    why_not_kill,
+    why_not_pause,
+    why_not_pick,
+)
 from miyabi_tui.widgets.keyline import Hint
 from miyabi_tui.widgets.words import asks_for_a_pick
 
@@ -18,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Command:
-    """A key, the action behind it, its short label and its help."""
+    """A key, the action behind it, its label (and a shorter one) and its help."""
 
     keys: str
     action: str
@@ -26,6 +31,7 @@ class Command:
     help: str
     title: str = ""
     shown: str = ""
+    short: str = ""
 
     @property
     def key(self) -> str:
@@ -35,7 +41,15 @@ class Command:
 
 COMMANDS = (
     Command("p", "pause", "pause", "Freeze the world at once, or let it go on", "Pause / go on"),
-    Command("k", "kill", "kill", "End the world; its worktree and branch stay", "Kill the world"),
+    Command("k", "kill", "kill", "End the world; r brings it back", "Kill the world"),
+    Command(
+        "r",
+        "checkpoints",
+        "checkpoints",
+        "Go back to a checkpoint, or fork from one",
+        "Checkpoints",
+        short="steps",
+    ),
     Command("w", "pick", "winner", "Make this world the winner, after a look", "Pick as winner"),
     Command("m", "merge", "merge", "Merge the winner", "Merge the winner"),
     Command("d", "diff", "diff", "What the world changed against the base", "Show the diff"),
@@ -50,9 +64,10 @@ COMMANDS = (
     ),
     Command("q", "leave", "quit", "Leave; asks while the race is on", "Quit"),
 )
+DETACH = "Leave the screen; the race goes on without it"
 
 MOVES = (
-    ("1 … 5", "Turn to a world"),
+    ("1 … 9", "Turn to a world"),
     ("tab  shift+tab", "Turn to the next, the previous world; also ← →"),
     ("↑ ↓  pgup pgdn", "Scroll the stream; so does the wheel"),
     ("home  end", "Oldest line; newest line, and follow"),
@@ -61,12 +76,22 @@ MOVES = (
 )
 
 
+def commands(attached: bool) -> tuple[Command, ...]:
+    """All commands; leaving an engine in another process ends nothing."""
+    return tuple(
+        replace(one, label="detach", help=DETACH, title="Detach")
+        if attached and one.action == "leave"
+        else one
+        for one in COMMANDS
+    )
+
+
 def bindings() -> list[BindingType]:
     """The key bindings of the race screen."""
     made: list[BindingType] = [
         Binding(one.keys, one.action, one.label, show=False) for one in COMMANDS
     ]
-    made += [Binding(str(n), f"turn_to({n})", f"World {n}", show=False) for n in range(1, 6)]
+    made += [Binding(str(n), f"turn_to({n})", f"World {n}", show=False) for n in range(1, 10)]
     made += [
         Binding("tab,right,l", "turn(1)", "Next world", show=False),
         Binding("shift+tab,left,h", "turn(-1)", "Previous world", show=False),
@@ -76,7 +101,9 @@ def bindings() -> list[BindingType]:
     return made
 
 
-def hints(run: RunState, world: WorldState | None, zoomed: bool) -> list[Hint]:
+def hints(
+    run: RunState, world: WorldState | None, zoomed: bool, attached: bool = False
+) -> list[Hint]:
     """What the footer offers now: only what would do something."""
     offered = {"help", "leave"}
     labels = {"zoom": "back" if zoomed else "zoom"}
@@ -87,6 +114,8 @@ def hints(run: RunState, world: WorldState | None, zoomed: bool) -> list[Hint]:
             offered.add("pause")
         if not why_not_kill(run, world):
             offered.add("kill")
+        if not why_not_go_back(run, world):
+            offered.add("checkpoints")
         if not why_not_pick(run, world):
             offered.add("pick")
             if asks_for_a_pick(run):
@@ -97,11 +126,18 @@ def hints(run: RunState, world: WorldState | None, zoomed: bool) -> list[Hint]:
         offered.add("merge")
         urgent.add("merge")
     made = [
-        Hint(one.key, labels.get(one.action, one.label), one.action, one.action in urgent)
-        for one in COMMANDS
+        Hint(
+            one.key,
+            labels.get(one.action, one.label),
+            one.action,
+            one.action in urgent,
+            one.short,
+        )
+        for one in commands(attached)
         if one.action in offered
     ]
     made.sort(key=lambda hint: not hint.urgent)
     if len(run.worlds) > 1:
-        made.insert(len(urgent), Hint(f"1–{len(run.worlds)}", "world", "turn(1)"))
+        keys = f"{run.worlds[0].id.key}–{run.worlds[-1].id.key}"
+        made.insert(len(urgent), Hint(keys, "world", "turn(1)"))
     return made

@@ -9,8 +9,12 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
+from miyabi_tui.widgets.words import resume
+
 if TYPE_CHECKING:
     from textual.app import ComposeResult
+
+    from miyabi_tui.engine.state import RunState
 
 # the class of a question's screen by the least height and width it applies to
 HEIGHTS = [(0, "-low"), (20, "-high")]
@@ -71,18 +75,19 @@ class Question(ModalScreen[bool]):
 class LeaveQuestion(Question):
     """Leave while the race is on?"""
 
-    def __init__(self, at_work: int, winner: str = "") -> None:
-        if winner:
-            text = (
-                f"{winner} is the winner and is not merged yet. It stays on its branch; "
-                "nothing is lost."
-            )
+    def __init__(self, run: RunState) -> None:
+        at_work = sum(not world.ended for world in run.worlds)
+        if run.winner:
+            lines = [
+                f"{run.winner} is the winner and is not merged yet. Nothing is lost; later:",
+                f"miyabi merge {run.run_id}",
+            ]
+        elif at_work:
+            worlds = f"{at_work} world{'s are' if at_work != 1 else ' is'} still at work."
+            lines = [
+                f"{worlds} Their processes end, and nothing is lost. To go on where they stood:",
+                resume(run),
+            ]
         else:
-            worlds = f"{at_work} world{'s are' if at_work != 1 else ' is'} still at work. "
-            text = (
-                f"{worlds}The race ends without a winner: every process is ended, all worktrees "
-                "and branches stay."
-                if at_work
-                else "The race ends without a winner: all worktrees and branches stay."
-            )
-        super().__init__("Leave the race?", text, "leave", "stay")
+            lines = ["No winner is chosen. Nothing is lost; to come back to it:", resume(run)]
+        super().__init__("Leave the race?", "\n".join(lines), "leave", "stay")

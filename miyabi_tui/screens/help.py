@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from miyabi_tui.screens.commands import COMMANDS, MOVES
+from miyabi_tui.screens.commands import MOVES, commands
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -20,7 +20,7 @@ SIGNS = (
     ("◐", "evaluating: build, tests, lint, quality, security"),
     ("▲ ◆ ★", "leads, scored, winner"),
     ("⊘", "scored, but may not win: the reason stands below"),
-    ("■ ✗", "killed, failed; worktree and branch stay"),
+    ("■ ✗", "killed or cut short, failed; its files stay"),
     ("▸ │ ┃ └", "a call, its output, its errors, how it ended"),
 )
 KEY_COLUMN = 16
@@ -34,20 +34,24 @@ class HelpScreen(ModalScreen[None]):
     ]
     AUTO_FOCUS = "VerticalScroll"
 
+    def __init__(self, attached: bool = False) -> None:
+        super().__init__()
+        self._attached = attached
+
     def compose(self) -> ComposeResult:
         """One text that scrolls where the terminal is small."""
         with VerticalScroll(classes="dialog -help"):
-            yield Static(help_text(), markup=False)
+            yield Static(help_text(self._attached), markup=False)
 
     def action_close(self) -> None:
         """Close."""
         self.dismiss(None)
 
 
-def help_text() -> Content:
+def help_text(attached: bool) -> Content:
     """The whole page."""
     lines: list[Content] = [Content.styled("The focused world", "bold $ink-strong")]
-    lines += [_line(one.key, one.help) for one in COMMANDS]
+    lines += [_line(one.key, one.help) for one in commands(attached)]
     lines += [Content(""), Content.styled("Moving", "bold $ink-strong")]
     lines += [_line(keys, what) for keys, what in MOVES]
     lines += [Content(""), Content.styled("Signs", "bold $ink-strong")]

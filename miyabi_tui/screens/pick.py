@@ -51,6 +51,11 @@ class PickQuestion(Question):
             super().action_scroll_by(rows)
 
 
+def standing(run: RunState, world: WorldState) -> tuple[object, ...]:
+    """What a question about picking this world depends on."""
+    return (world.status, world.score is not None, run.phase, run.winner)
+
+
 def consequences(run: RunState, world: WorldState) -> list[str]:
     """What picking this world means, in words."""
     lines = []

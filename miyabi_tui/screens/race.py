@@ -11,7 +11,10 @@ from miyabi_tui.engine.events import Level, Phase
 from miyabi_tui.engine.state import WorldState, WorldStatus
 from miyabi_tui.screens.commands import bindings, hints
 from miyabi_tui.screens.refusals import (
+    LOOK_AGAIN,
+    free_world,
     why_no_diff,
+    why_not_go_back,
     why_not_kill,
     why_not_merge,
     why_not_pause,
@@ -28,14 +31,13 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
-    from miyabi_tui.engine.control import Control
+    from miyabi_tui.engine.control import Control, Fork
     from miyabi_tui.engine.events import Record
     from miyabi_tui.engine.state import RunState
     from miyabi_tui.engine.worlds import WorldId
     from miyabi_tui.screens.dialog import Question
 
 NO_WORLD = "The worlds are not there yet."
-LOOK_AGAIN = "The race has gone on: look again."
 
 
 class RaceScreen(Screen[None]):
@@ -49,6 +51,7 @@ class RaceScreen(Screen[None]):
         self._control = control
         self._clock = clock
         self._second = 0
+        self._expected: WorldId | None = None
         self.bridge = Bridge(control.subscribe())
         self.headline = HeadLine()
         self.board = Board()
@@ -69,7 +72,7 @@ class RaceScreen(Screen[None]):
     @property
     def run_state(self) -> RunState:
         """The state on the screen."""
-        return self.bridge.state
+        return self.bridge.shown
 
     @property
     def world(self) -> WorldState | None:
@@ -92,7 +95,15 @@ class RaceScreen(Screen[None]):
         self._second = int(now)
         self.headline.show(self.run_state, now)
         self.board.show(self.run_state, now, streams)
-        self.keyline.show(hints(self.run_state, self.world, self.board.zoomed))
+        self._turn_to_expected()
+        attached = self._control.attached
+        self.keyline.show(hints(self.run_state, self.world, self.board.zoomed, attached))
+
+    def _turn_to_expected(self) -> None:
+        """Turn to the extra world that was asked for here, once it is there."""
+        if self._expected in {pane.world for pane in self.board.panes}:
+            expected, self._expected = self._expected, None
+            self.board.turn_to(expected)
 
     def _warn(self, before: RunState) -> None:
         """Show the warnings that came after the start; the head line may be taken."""
@@ -105,8 +116,9 @@ class RaceScreen(Screen[None]):
     # --- turning ---------------------------------------------------------------------------------
 
     def on_board_turned(self, message: Board.Turned) -> None:
-        """Another world is focused."""
+        """Another world is focused: one that was expected need not be turned to any more."""
         message.stop()
+        self._expected = None
         self._show({})
 
     def on_key_line_chosen(self, message: KeyLine.Chosen) -> None:
@@ -157,13 +169,30 @@ class RaceScreen(Screen[None]):
 
         text = (
             f"Its processes end now and it gets no score. Its worktree and branch stay; "
-            f"the other worlds go on. It cannot be brought back to life.\n"
+            f"the other worlds go on. r can bring it back from any of its checkpoints.\n"
             f"{world.id} is at step {world.step}."
         )
         self._ask(
             Question(f"Kill {world.id}?", text, f"kill {world.id}", "let it live"),
             lambda yes: self._answered(yes, why_not_kill, world.id, self._control.kill),
         )
+
+    def action_checkpoints(self) -> None:
+        """Take the focused world back to a checkpoint, or let another future begin there."""
+        world = self._allowed(why_not_go_back)
+        if world is None:
+            return
+        from miyabi_tui.screens.checkpoints import CheckpointScreen
+
+        self.app.clear_notifications()
+        attached = self._control.attached
+        asked = CheckpointScreen(world.id, lambda: self.run_state, self._clock, attached=attached)
+        self.app.push_screen(asked, self._fork)
+
+    def _fork(self, fork: Fork | None) -> None:
+        if fork is not None:
+            self._expected = free_world(self.run_state) if fork.extra else None
+            self._control.fork(fork)
 
     def action_pick(self) -> None:
         """Make the focused world the winner, after a look at score and diff."""
@@ -172,17 +201,17 @@ class RaceScreen(Screen[None]):
             self._ask_pick(world)
 
     def _ask_pick(self, world: WorldState) -> None:
-        from miyabi_tui.screens.pick import PickQuestion
+        from miyabi_tui.screens.pick import PickQuestion, standing
 
         run = self.run_state
-        asked_about = _standing(run, world)
+        asked_about = standing(run, world)
 
         def answered(yes: bool | None) -> None:
             now = self.run_state.world(world.id)
             if (
                 yes
                 and not why_not_pick(self.run_state, now)
-                and _standing(self.run_state, now) != asked_about
+                and standing(self.run_state, now) != asked_about
             ):
                 self._ask_pick(now)
                 self._refuse(LOOK_AGAIN)
@@ -211,37 +240,40 @@ class RaceScreen(Screen[None]):
         """Show all keys and signs."""
         from miyabi_tui.screens.help import HelpScreen
 
-        self.app.push_screen(HelpScreen())
+        self.app.push_screen(HelpScreen(self._control.attached))
 
     def action_leave(self) -> None:
-        """Leave; asks while the race is on."""
+        """Leave; asks while that would end the race."""
         run = self.run_state
-        if run.finished or run.commit or not run.run_id:  # merged: its last event is on the way
-            self._leave(True)
+        over = run.finished or run.commit  # merged: its last event is on the way
+        if over or not run.run_id or self._control.attached:
+            self.leave()
             return
         from miyabi_tui.screens.dialog import LeaveQuestion
 
         def answered(yes: bool | None) -> None:
             now = self.run_state
-            if not yes or (now.winner, now.commit) == (run.winner, run.commit):
-                self._leave(yes)
+            if not yes:
+                return
+            if (now.winner, now.commit) == (run.winner, run.commit):
+                self.leave()
                 return
             if not (now.finished or now.commit):
                 self.action_leave()
             self._refuse(LOOK_AGAIN)
 
-        at_work = sum(not world.ended for world in run.worlds)
-        self._ask(LeaveQuestion(at_work, run.winner or ""), answered)
+        self._ask(LeaveQuestion(run), answered)
+
+    def leave(self) -> None:
+        """Leave without a question; an engine in another process goes on."""
+        if not self._control.attached:
+            self._control.stop()
+        self.app.exit()
 
     def _ask(self, question: Question, answered: Callable[[bool | None], None]) -> None:
         """Ask; what was said before must not lie over it."""
         self.app.clear_notifications()
         self.app.push_screen(question, answered)
-
-    def _leave(self, yes: bool | None) -> None:
-        if yes:
-            self._control.stop()
-            self.app.exit()
 
     def _answered(
         self,
@@ -273,8 +305,3 @@ class RaceScreen(Screen[None]):
 
     def _refuse(self, reason: str) -> None:
         self.notify(reason, severity="warning", timeout=4, markup=False)
-
-
-def _standing(run: RunState, world: WorldState) -> tuple[object, ...]:
-    """What a question about picking this world depends on."""
-    return (world.status, world.score is not None, run.phase, run.winner)

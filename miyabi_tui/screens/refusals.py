@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from miyabi_tui.engine.events import Phase, RunStatus
+from miyabi_tui.engine.worlds import FIVE, WorldId
+from miyabi_tui.widgets.words import resume
 
 if TYPE_CHECKING:
     from miyabi_tui.engine.state import RunState, WorldState
 
 OVER = "the race is over"
+LOOK_AGAIN = "The race has gone on: look again."
+EXTRA = tuple(world for world in WorldId if world not in FIVE)
 
 
 def why_not_pause(run: RunState, world: WorldState) -> str:
@@ -30,11 +34,50 @@ def why_not_kill(run: RunState, world: WorldState) -> str:
     return ""
 
 
+def why_not_go_back(run: RunState, world: WorldState) -> str:
+    """Why this world cannot be taken back to a checkpoint, nor another one fork from it."""
+    if run.commit:
+        return f"{run.winner} is merged into {run.branch} already: nothing goes back behind that."
+    if run.status is RunStatus.INTERRUPTED:
+        return f"The run is interrupted: go on with {resume(run)} first."
+    if run.finished:
+        return f"No world can go back any more: {OVER}."
+    if _is_merging(run):
+        return f"{run.winner or 'The winner'} is being merged."
+    if not world.checkpoints:
+        return f"{world.id} has no checkpoint yet."
+    return ""
+
+
+def why_no_room(run: RunState) -> str:
+    """Why no extra world can fork."""
+    return "" if free_world(run) else f"All {len(EXTRA)} extra worlds are there already."
+
+
+def why_not_model(run: RunState, name: str) -> str:
+    """Why this model cannot take part; an empty name is the present one."""
+    from miyabi_tui.engine.errors import UsageError
+    from miyabi_tui.engine.models import registry
+
+    try:
+        if name:
+            registry.check(name, run.terms.providers)
+    except UsageError as error:
+        return f"{error.title}: {error.cause or error.next_step}"
+    return ""
+
+
+def free_world(run: RunState) -> WorldId | None:
+    """The extra world that would come next."""
+    taken = {world.id for world in run.worlds}
+    return next((world for world in EXTRA if world not in taken), None)
+
+
 def why_not_pick(run: RunState, world: WorldState) -> str:
     """Why this world cannot be made the winner."""
     if run.finished:
         return f"No winner can be picked any more: {OVER}."
-    if run.phase is Phase.MERGING and not run.merge_ready and run.merge_failed is None:
+    if _is_merging(run):
         return f"{run.winner or 'The winner'} is being merged."
     if run.winner is world.id:
         return f"{world.id} is the winner already."
@@ -43,6 +86,10 @@ def why_not_pick(run: RunState, world: WorldState) -> str:
     if world.ended and not world.commit:
         return f"{world.id} has no result, so it cannot win."
     return ""
+
+
+def _is_merging(run: RunState) -> bool:
+    return run.phase is Phase.MERGING and not run.merge_ready and run.merge_failed is None
 
 
 def why_not_merge(run: RunState) -> str:

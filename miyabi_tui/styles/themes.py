@@ -1,7 +1,8 @@
 """The two themes, and the colours that other themes get for what only miyabi knows.
 
 The five world colours derive from Okabe and Ito's set, which colour-blind people can tell apart;
-each has about the same weight on its ground, so that no world looks more important.
+each has about the same weight on its ground, so that no world looks more important. The four of
+the extra worlds keep clear of them as far as nine colours can; name and digit always stand by.
 """
 
 from __future__ import annotations
@@ -14,6 +15,10 @@ _DARK = {
     "world-gamma": "#3fc39e",
     "world-delta": "#d993bf",
     "world-epsilon": "#e6dc62",
+    "world-zeta": "#b39cf5",
+    "world-eta": "#ee8a6c",
+    "world-theta": "#a8cc5c",
+    "world-iota": "#b9c2cf",
     "ink-on-world": "#0d1014",
     "ink-text": "#d5dae2",
     "ink-strong": "#f4f6f9",
@@ -41,6 +46,10 @@ _LIGHT = {
     "world-gamma": "#00735a",
     "world-delta": "#a23a78",
     "world-epsilon": "#7a6900",
+    "world-zeta": "#6a4bc4",
+    "world-eta": "#b5452a",
+    "world-theta": "#4f7a00",
+    "world-iota": "#57606d",
     "ink-on-world": "#ffffff",
     "ink-text": "#262b33",
     "ink-strong": "#0b0d10",

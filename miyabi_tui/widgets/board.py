@@ -1,4 +1,4 @@
-"""The board: up to five panes, laid out by the terminal's size."""
+"""The board: up to nine panes, laid out by the terminal's size."""
 
 from __future__ import annotations
 
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from miyabi_tui.engine.worlds import WorldId
 
 COLUMNS_FROM = 150
-TWO_ROWS_FROM = 100
-TWO_ROWS_HEIGHT = 24
+ROWS_FROM = 100
+COLUMN = 30
+ROW = 12
+NEWS_SECONDS = 20
 STRIP = 2
 LEAST_OPEN = 8
 
@@ -33,21 +35,30 @@ LEAST_OPEN = 8
 def places(size: Size, count: int, open_: int, zoomed: bool = False) -> list[Region | None]:
     """The regions of `count` panes; None where a pane is not shown.
 
-    Side by side from 150 columns, three and two from 100, else a stack of two-row strips in which
-    pane `open_` has the rest.
+    Side by side where there is room, from 100 columns in two or three rows, else a stack of two-row
+    strips in which pane `open_` has the rest.
     """
     if zoomed or count == 1:
         return [Region(0, 0, *size) if index == open_ else None for index in range(count)]
-    if size.width >= COLUMNS_FROM or (size.width >= TWO_ROWS_FROM and count < 4):
-        return list(_columns(Region(0, 0, *size), count))
-    if size.width >= TWO_ROWS_FROM and size.height >= TWO_ROWS_HEIGHT:
-        upper = (size.height + 1) // 2
-        first = count - count // 2
-        return [
-            *_columns(Region(0, 0, size.width, upper), first),
-            *_columns(Region(0, upper, size.width, size.height - upper), count - first),
-        ]
+    if size.width >= ROWS_FROM:
+        if count < 4 or (size.width >= COLUMNS_FROM and size.width // count >= COLUMN):
+            return list(_columns(Region(0, 0, *size), count))
+        for rows in (2, 3):
+            across = -(-count // rows)
+            if size.width // across >= COLUMN and size.height // rows >= ROW:
+                return list(_rows(size, count, rows))
     return _stack(size, count, open_)
+
+
+def _rows(size: Size, count: int, rows: int) -> list[Region]:
+    """Rows of columns; the upper ones take what does not divide."""
+    found: list[Region] = []
+    y = 0
+    for left in range(rows, 0, -1):
+        height = -(-(size.height - y) // left)
+        found += _columns(Region(0, y, size.width, height), -(-(count - len(found)) // left))
+        y += height
+    return found
 
 
 def _columns(region: Region, count: int) -> list[Region]:
@@ -115,6 +126,7 @@ class Board(Widget):
         self._panes: dict[WorldId, WorldPane] = {}
         self._arranged = BoardLayout()
         self._said = ""
+        self._news: dict[WorldId, tuple[str, float]] = {}
 
     @property
     def layout(self) -> Layout:
@@ -146,11 +158,7 @@ class Board(Widget):
 
     def show(self, run: RunState, now: float, streams: Mapping[WorldId, Sequence[Record]]) -> None:
         """Show another state of the run, and what came into the streams."""
-        if not self._panes and run.worlds:
-            self._panes = {world.id: WorldPane(world.id) for world in run.worlds}
-            self.focused_world = run.worlds[0].id
-            self.mount(*self.panes)
-            self.panes[0].focus()
+        self._mount_new(run)
         if not self._panes and run.finished and not self._said:
             self._said = f"{one_line(run.reason or run.status)}\n\nq leaves"
             self.refresh()
@@ -160,6 +168,25 @@ class Board(Widget):
             if pane is not None:
                 pane.show(self._view(run, world, standing, now))
                 pane.feed(streams.get(world.id, ()))
+
+    def _mount_new(self, run: RunState) -> None:
+        """A pane for each world that has none: all at the start, later those that fork."""
+        new = [WorldPane(world.id) for world in run.worlds if world.id not in self._panes]
+        if not new:
+            return
+        self._panes |= {pane.world: pane for pane in new}
+        self.mount(*new)
+        if self.focused_world is None:
+            self.focused_world = new[0].world
+            new[0].focus()
+
+    def _is_news(self, world: WorldState, now: float) -> bool:
+        """Whether what a resume or a fork did to this world was first seen just now."""
+        said, seen = self._news.get(world.id, ("", 0.0))
+        if said != world.restored:
+            self._news[world.id] = (world.restored, now)
+            return True
+        return now - seen < NEWS_SECONDS
 
     def _view(
         self, run: RunState, world: WorldState, standing: Mapping[WorldId, int], now: float
@@ -174,6 +201,7 @@ class Board(Widget):
             quiet=max(0, int(now - heard)) if active and heard is not None else 0,
             focused=world.id is self.focused_world,
             why_won=run.winner_reason if world.id is run.winner else "",
+            fresh=bool(world.restored) and self._is_news(world, now),
         )
 
     def turn_to(self, world: WorldId) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 RECORDED = "recorded turns — nothing is billed"
 RECORDED_SHORT = "recorded, not billed"
 INFO_SECONDS = 10
+RESUMED = "resumed  "
 
 
 class HeadLine(ReadyRows):
@@ -38,8 +39,12 @@ class HeadLine(ReadyRows):
         """Issue and progress; below, the outcome or the latest news."""
         run = self._run
         right = self._progress(run)
+        issue = self._issue(run)
+        whole = sum(cells(text) for text, _ in (*issue, *right))
+        if run.resumed and not run.finished and whole + len(RESUMED) + 3 <= width:
+            right = [(RESUMED, "accent"), *right]
         room = sum(cells(text) for text, _ in right)
-        first = row(width, self._issue(run), right, self.ink, keep=max(8, width - room - 3))
+        first = row(width, issue, right, self.ink, keep=max(8, width - room - 3))
         said = self._said(run)
         # that nothing is billed is always said; what else is said gets the room that is left
         ended = bool(outcome(run)[0])

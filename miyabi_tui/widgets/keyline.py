@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from textual.message import Message
@@ -21,12 +21,13 @@ LAST = 2
 
 @dataclass(frozen=True)
 class Hint:
-    """A key, what it does now, and the action behind it."""
+    """A key, what it does now, and the action behind it; `short` where there is little room."""
 
     key: str
     label: str
     action: str
     urgent: bool = False
+    short: str = ""
 
 
 class KeyLine(ReadyRows):
@@ -59,6 +60,8 @@ class KeyLine(ReadyRows):
     def make(self, width: int, height: int) -> list[Strip]:
         """The hints that fit."""
         shown = list(self._hints)
+        if sum(map(_width, shown)) > width - 1:
+            shown = [replace(hint, label=hint.short or hint.label) for hint in shown]
         while len(shown) > LAST and sum(map(_width, shown)) > width - 1:
             del shown[-LAST - 1]
         spans: list[Span] = [(" ", "text")]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from miyabi_tui.engine import events as e
 from miyabi_tui.widgets.stream_text import Look, StreamText
-from miyabi_tui.widgets.words import dollars, points, seconds, tokens
+from miyabi_tui.widgets.words import clock, dollars, points, seconds, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -32,6 +32,7 @@ class Narrator:
         self._calls: dict[str, str] = {}
         self._silent_call = ""
         self._being_written = 0
+        self._picked = False
 
     def tell(self, records: Iterable[e.Record]) -> None:
         """Write all that can be shown of `records`."""
@@ -133,12 +134,46 @@ class Narrator:
             if line:
                 self._line(Look.BAD if line.startswith("failed: ") else Look.FACT, line)
 
+    def _resumed(self, event: e.RunResumed) -> None:
+        self._calls.clear()
+        self._line(Look.DIVIDER, f"the run goes on · {clock(event.away_seconds)} later")
+
+    def _restored(self, event: e.WorldRestored) -> None:
+        where = f"step {event.step}" if event.step else "its beginning"
+        if not event.found:
+            self._line(Look.NOTE, f"its worktree is as {where} left it")
+            return
+        self._line(Look.WARNING, f"its worktree is put back to {where}: {event.found}")
+        if event.archived:
+            self._line(Look.FACT, f"what was there is kept as {event.archived}")
+
+    def _forked(self, event: e.WorldForked) -> None:
+        self._calls.clear()
+        config, here = event.config, event.source is event.world
+        where = f"step {event.step}" if event.step else "the base"
+        origin = f"back to {where}" if here else f"from {event.source}'s {where}"
+        self._line(Look.DIVIDER, f"{origin} · another future")
+        self._line(Look.FACT, f"{config.model} · effort {config.effort} · {config.prompt} prompt")
+        if event.added:
+            self._line(Look.NOTE, f"you say: {event.added}")
+        if event.archived:
+            self._line(Look.FACT, f"what it had done is kept as {event.archived}")
+
+    def _chosen(self, event: e.WorldPicked) -> None:
+        self._picked = True
+        self._line(Look.NOTE, "picked by you")
+
     def _won(self, event: e.WinnerSelected) -> None:
         if event.by_person:
             against = ", against the evidence" if event.override else ""
-            self._line(Look.GOOD, f"picked by you{against}")
+            how = "winner by your choice" if self._picked else "picked by you"
+            self._picked = False
+            self._line(Look.GOOD, f"{how}{against}")
             return
         self._line(Look.GOOD, f"winner: {event.reason}".rstrip(": "))
+
+    def _merging(self, event: e.MergeStarted) -> None:
+        self._line(Look.STEP, f"merging into {event.branch}")
 
     def _merged(self, event: e.Merged) -> None:
         self._line(Look.GOOD, f"merged into {event.branch} as {event.commit[:7]}")
@@ -174,7 +209,12 @@ _TELL: dict[type, Callable[[Narrator, Any], None]] = {
     e.WorldScored: Narrator._scored,
     e.WorldKilled: Narrator._killed,
     e.WorldFailed: Narrator._failed,
+    e.RunResumed: Narrator._resumed,
+    e.WorldRestored: Narrator._restored,
+    e.WorldForked: Narrator._forked,
+    e.WorldPicked: Narrator._chosen,
     e.WinnerSelected: Narrator._won,
+    e.MergeStarted: Narrator._merging,
     e.Merged: Narrator._merged,
     e.MergeFailed: Narrator._merge_failed,
     e.Notice: Narrator._notice,

@@ -10,6 +10,7 @@ from miyabi_tui.widgets.words import (
     dollars,
     gauge,
     model,
+    news,
     points,
     sampling,
     sign,
@@ -103,7 +104,7 @@ class PaneHead(ReadyRows):
 
     def _narrow(self, view: PaneView, width: int) -> list[Strip]:
         world = view.world
-        step = f"step {world.step}  " if world.step and not world.ended else ""
+        step = f"step {world.step}  " if world.step and not world.ended and not news(view) else ""
         said = why(view)
         return [
             row(width, self._who(view), [self._sign(view)], self.ink, keep=3, margin=0),

@@ -44,6 +44,7 @@ class Look(Enum):
     BAD = ("✗ ", "  ", "bad", "bad", True)
     FACT = ("", "  ", "dim", "dim", True)
     STEP = ("", "", "faint", "faint", False)
+    DIVIDER = ("── ", "", "accent", "accent", False)
 
     def __init__(self, first: str, more: str, mark_ink: str, ink: str, wraps: bool) -> None:
         self.first = first
@@ -239,6 +240,8 @@ class StreamText:
             while cells(text) > width - 1 and " · " in text:
                 text = text.rpartition(" · ")[0]
             text = fit(text, width - 1)
+            if look is Look.DIVIDER:
+                text += " " + "─" * (width - 2 - cells(text))
             return [strip_of([(" ", look.ink), (text, look.ink)], self._width, ink, look.ink)]
         starts = [line.tail, *breaks(line.text, room, line.tail)]
         rows = []

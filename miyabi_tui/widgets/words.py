@@ -9,12 +9,15 @@ from miyabi_tui.engine.state import RunState, WorldState, WorldStatus
 from miyabi_tui.widgets.inert import one_line
 
 QUIET_AFTER = 30
-ORDINALS = ("", "1st", "2nd", "3rd", "4th", "5th")
+ORDINALS = ("", "1st", "2nd", "3rd", "4th", "5th", "6th", "7th", "8th", "9th")
 
 
 @dataclass(frozen=True)
 class PaneView:
-    """Everything a pane shows: the world, its standing among the others, and how quiet it is."""
+    """Everything a pane shows: the world, its standing among the others, and how quiet it is.
+
+    `fresh`: what a resume or a fork did to it is still news.
+    """
 
     world: WorldState
     place: int = 0
@@ -22,6 +25,7 @@ class PaneView:
     quiet: int = 0
     focused: bool = False
     why_won: str = ""
+    fresh: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,14 @@ def seconds(value: float) -> str:
     if value < 10:
         return f"{value:.1f} s"
     return f"{value:.0f} s" if value < 100 else clock(value)
+
+
+def age(seconds_: float) -> str:
+    """8 s, 3 min, 2 h, 4 d."""
+    for size, name in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds_ >= size:
+            return f"{int(seconds_ // size)} {name}"
+    return f"{max(0, int(seconds_))} s"
 
 
 def tokens(count: int) -> str:
@@ -118,6 +130,8 @@ def sign(view: PaneView) -> Sign:
             return Sign("◷", "waiting", "warn")
         case WorldStatus.RUNNING | WorldStatus.EVALUATING if view.quiet >= QUIET_AFTER:
             return Sign("◔", f"quiet {clock(view.quiet)}", "warn")
+        case WorldStatus.KILLED if world.cut_short:
+            return Sign("■", "cut short", "warn")
         case WorldStatus.WON:
             return Sign("★", f"winner {total}".strip(), "trophy")
         case WorldStatus.SCORED | WorldStatus.LOST if world.ineligible:
@@ -147,10 +161,16 @@ _SIGNS = {
 def why(view: PaneView) -> tuple[str, str]:
     """One line on what a world does or why it stands where it stands, and its ink."""
     world = view.world
+    if world.cut_short:
+        return (f"at step {world.step}: " if world.step else "") + one_line(world.reason), "dim"
     if world.status in (WorldStatus.KILLED, WorldStatus.FAILED):
         return one_line(world.reason), "dim"
+    restored = news(view)
     if world.status is WorldStatus.PAUSED:
-        return "p to go on" + (f" · {one_line(world.doing)}" if world.doing else ""), "dim"
+        said = restored or one_line(world.doing)
+        return "p to go on" + (f" · {said}" if said else ""), "dim"
+    if restored:
+        return restored, "accent"
     if world.waiting:
         return one_line(world.waiting), "warn"
     if world.ineligible:
@@ -163,6 +183,11 @@ def why(view: PaneView) -> tuple[str, str]:
         lost = max(world.score.lost, key=lambda item: item.points)
         return one_line(f"−{points(lost.points)} {lost.part}: {lost.reason}"), "dim"
     return one_line(world.doing), "dim"
+
+
+def news(view: PaneView) -> str:
+    """What a resume or a fork did to a world, while that is new."""
+    return one_line(view.world.restored) if view.fresh and not view.world.ended else ""
 
 
 def asks_for_a_pick(run: RunState) -> bool:
@@ -211,8 +236,16 @@ def outcome(run: RunState) -> tuple[str, str]:
     if run.finished:
         reason = one_line(run.reason)
         head = _OUTCOMES[run.status].words
-        return f"{head}: {reason}" if reason else head, _OUTCOMES[run.status].ink
+        said = f"{head}: {reason}" if reason else head
+        if run.status is RunStatus.INTERRUPTED and run.run_id:
+            said = f"{reason or head} · go on with {resume(run)}"
+        return said, _OUTCOMES[run.status].ink
     return "", "dim"
+
+
+def resume(run: RunState) -> str:
+    """What to type to go on with this run."""
+    return f"miyabi resume {run.run_id}".rstrip()
 
 
 def _not_merged(failed: MergeFailed) -> str:
