@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from benchmarks import checkpoint, demo_overhead, first_frame, journal, resume_fold, startup
+from benchmarks import (
+    checkpoint,
+    demo_overhead,
+    first_frame,
+    journal,
+    kills,
+    resume_fold,
+    startup,
+)
+
+ALL = (startup, first_frame, demo_overhead, checkpoint, journal, resume_fold, kills)
 
 if __name__ == "__main__":
     results = []
-    for benchmark in (startup, first_frame, demo_overhead, checkpoint, journal, resume_fold):
+    for benchmark in ALL:
         print(f"\n{(benchmark.__doc__ or '').strip().splitlines()[0]}")
         results.append(benchmark.main())
     raise SystemExit(not all(results))

@@ -60,7 +60,7 @@ class Race:
         self.found: list[tuple[str, frozenset[tuple[str, str]]]] = []
 
     def drive(self, kill_after: float | None) -> bool:
-        """Begin or resume it; whether it came to its end before it was killed."""
+        """Begin or resume it; whether it was killed before it came to its end."""
         command = ["resume", self.run] if self.run else ["run", "add() subtracts"]
         if not self.run:
             model = "anthropic/test-model"
@@ -87,11 +87,16 @@ class Race:
             os.kill(process.pid, signal.SIGKILL)
             process.communicate()
             self.run = self.run or self._value("SELECT id FROM execution_runs")
-            return False
+            return True
         if process.returncode != 0:
             raise SystemExit(f"exit {process.returncode}: {said[-3000:]}")
         self.run = self.run or self._value("SELECT id FROM execution_runs")
-        return True
+        return False
+
+    @property
+    def merged(self) -> bool:
+        """Whether it is over."""
+        return self._value("SELECT status FROM execution_runs") == "merged"
 
     def _rows(self, query: str) -> list[Any]:
         if not (self.state / "miyabi.db").exists():
@@ -195,12 +200,11 @@ def main(kills: int = KILLS) -> bool:
             for left in reversed(range(min(KILLS_A_RACE, kills - counts["kills"]) + 1)):
                 bought, asked = race.bought(), len(server.requests)
                 # A race that goes on is shorter by what it had done.
-                ended = race.drive(chance.uniform(0.3, seconds * 0.7) if left else None)
+                counts["kills"] += race.drive(chance.uniform(0.3, seconds * 0.7) if left else None)
                 again = [(one.world, one.assistant_turns + 1) for one in server.requests[asked:]]
                 counts["bought twice"] += sum(one in bought for one in again)
-                if ended:
+                if race.merged:
                     break
-                counts["kills"] += 1
                 race.note_what_is_there()
             turns = sum(map(len, TURNS.values()))
             counts["cut off in mid-turn, so asked again"] += len(server.requests) - turns

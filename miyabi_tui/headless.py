@@ -61,6 +61,8 @@ def json_line(record: e.Record, state: RunState) -> str:
         return ""
     if isinstance(event, e.RunFinished):
         return msgspec.json.encode(result(state)).decode()
+    if isinstance(event, e.BaseMeasured):
+        event = msgspec.structs.replace(event, measurement=None)  # it names every test
     body = msgspec.to_builtins(event)
     return msgspec.json.encode({"seq": record.seq, "at": record.at, **body}).decode()
 

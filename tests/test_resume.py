@@ -12,7 +12,9 @@ import pytest
 
 from miyabi_tui.engine import events as e
 from miyabi_tui.engine.sandbox.marks import marked
+from miyabi_tui.engine.scoring.toolchain import Commands
 from miyabi_tui.engine.state import WorldStatus
+from miyabi_tui.engine.terms import Checkpoints
 from miyabi_tui.engine.worlds import FIVE
 from tests import racing
 from tests.killed import kill_at
@@ -207,3 +209,69 @@ def test_a_pick_is_not_forgotten(repo: Path, journal: Path, tmp_path: Path) -> N
     state, _ = racing.resume(before.run_id, journal)
     assert (state.status, state.winner) == (e.RunStatus.SELECTED, BETA)
     assert state.winner_by_person
+
+
+def test_worktrees_are_saved_by_the_clock_too(repo: Path, journal: Path, tmp_path: Path) -> None:
+    """A long command is going on; what it has written by then is not lost with the worktree."""
+    turns: racing.Turns = [
+        [("bash", {"command": "echo half > half.txt; while [ ! -e go ]; do sleep 0.02; done"})]
+    ]
+    recording = racing.record(tmp_path / "turns", {ALPHA: turns})
+    saved: list[e.CheckpointSaved] = []
+
+    def act(engine: Engine, record: e.Record, state: RunState) -> None:
+        if isinstance(record.event, e.CheckpointSaved) and record.event.why == "automatic":
+            saved.append(record.event)
+            if "half.txt" in racing.git(repo, "ls-tree", "--name-only", record.event.commit):
+                engine.stop()
+
+    often = Checkpoints(every_seconds=0.2)
+    state = stopped(repo, journal, recording, act, checkpoints=often)
+    with sqlite3.connect(journal) as db:
+        query = "SELECT checkpoint_type, count(*) FROM checkpoints GROUP BY checkpoint_type"
+        kinds = dict(db.execute(query).fetchall())
+    assert kinds["Automatic"] == len(saved)
+    assert kinds["Saved"] == 2  # what the agent began with, and where it was stopped
+    assert racing.git(repo, "show", f"{saved[-1].ref}:half.txt") == "half"
+    assert state.world(ALPHA).checkpoints[-1].step == 0
+
+
+def test_a_rebuilt_worktree_is_set_up_again(repo: Path, journal: Path, tmp_path: Path) -> None:
+    recording = racing.record(tmp_path / "turns", {ALPHA: SLOWLY})
+    commands = Commands(setup="mkdir -p __pycache__; echo x >> __pycache__/made-by-setup")
+    state = stopped(repo, journal, recording, interrupt(e.StepFinished, step=1), commands=commands)
+    made = Path(state.world(ALPHA).config.worktree, "__pycache__", "made-by-setup")
+    assert made.read_text() == "x\n"
+    shutil.rmtree(made.parent.parent)
+
+    state, _ = racing.resume(state.run_id, journal)
+    assert state.status is e.RunStatus.SELECTED
+    assert made.read_text() == "x\n"
+
+
+def test_a_rewritten_base_does_not_matter(repo: Path, journal: Path, tmp_path: Path) -> None:
+    recording = racing.record(tmp_path / "turns", {ALPHA: SLOWLY})
+    before = stopped(repo, journal, recording, interrupt(e.StepFinished, step=2))
+    shutil.rmtree(repo / ".miyabi")
+    racing.git(repo, "worktree", "prune")
+    racing.git(repo, "branch", "-D", before.world(ALPHA).config.branch)
+    racing.git(repo, "commit", "-q", "--amend", "-m", "another base")
+    racing.git(repo, "reflog", "expire", "--expire=now", "--all")
+    racing.git(repo, "gc", "--prune=now", "--quiet")
+
+    state, _ = racing.resume(before.run_id, journal)
+    assert state.status is e.RunStatus.SELECTED
+    assert state.base_commit == before.base_commit
+
+
+def test_only_one_engine_drives_a_run(repo: Path, journal: Path, tmp_path: Path) -> None:
+    recording = racing.record(tmp_path / "turns", {ALPHA: racing.SLEEPS})
+    second: list[RunState] = []
+
+    def act(engine: Engine, record: e.Record, state: RunState) -> None:
+        if isinstance(record.event, e.ToolStarted) and "sleep" in record.event.summary:
+            second.append(racing.resume(state.run_id, journal)[0])
+            engine.stop()
+
+    stopped(repo, journal, recording, act)
+    assert "is still going on" in second[0].reason

@@ -46,8 +46,13 @@ def prepare(path: Path, busy_seconds: float) -> str:
         OSError: the folder cannot be written.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if _look(path, busy_seconds) is Found.READY:
-        return ""
+    try:
+        if _look(path, busy_seconds) is Found.READY:
+            return ""
+    except sqlite3.OperationalError as error:
+        # Another may be putting a new journal there at this moment: to be looked at again, alone.
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_IOERR:
+            raise
     try:
         with alone(path, busy_seconds):
             return _mend(path, busy_seconds)
