@@ -158,19 +158,27 @@ def main(argv: list[str] | None = None) -> int:
     if args.command is None:
         command_line.print_help()
         return WRONG_USE
-    from miyabi_tui import commands, ending
-    from miyabi_tui.engine.errors import MiyabiError, UsageError
-
-    try:
-        code: int = INTERRUPTED
-        with ending.reader_may_go():
-            code = getattr(commands, args.command)(args)
-    except UsageError as error:
-        print(f"miyabi: {error}", file=sys.stderr)
-        return WRONG_USE
-    except MiyabiError as error:
-        print(f"miyabi: {error}", file=sys.stderr)
-        return NO_WINNER
+    try:  # around the imports too: ctrl+c may come as early
+        return _carry_out(args)
     except KeyboardInterrupt:
         return INTERRUPTED
-    return code
+
+
+def _carry_out(args: argparse.Namespace) -> int:
+    from miyabi_tui import ending
+
+    with ending.signals_interrupt():
+        from miyabi_tui import commands
+        from miyabi_tui.engine.errors import MiyabiError, UsageError
+
+        code: int = INTERRUPTED
+        try:
+            with ending.reader_may_go():
+                code = getattr(commands, args.command)(args)
+        except UsageError as error:
+            print(f"miyabi: {error}", file=sys.stderr)
+            return WRONG_USE
+        except MiyabiError as error:
+            print(f"miyabi: {error}", file=sys.stderr)
+            return NO_WINNER
+        return code

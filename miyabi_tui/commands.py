@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -20,6 +21,7 @@ from miyabi_tui.engine.errors import UsageError
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from miyabi_tui.config import Settings
     from miyabi_tui.engine.repo.git import Git
@@ -54,7 +56,14 @@ def demo(args: argparse.Namespace) -> int:
             merge=e.MergePolicy(args.merge),
             interactive=interactive,
         )
-        state = _race(assignment, args, interactive=interactive, resumable=bool(args.keep))
+        engine = Engine(assignment, paths.journal_path())
+        state = _drive(
+            engine,
+            args,
+            interactive=interactive,
+            resumable=bool(args.keep),
+            at_last=functools.partial(shutil.rmtree, scratch, ignore_errors=True),
+        )
     if not args.json:
         print(_kept(state, folder) if args.keep else _thrown_away(), file=sys.stderr)
     return EXIT_CODES[state.status]
@@ -85,7 +94,8 @@ def run(args: argparse.Namespace) -> int:
         from miyabi_tui import background
 
         return _in_background(request.merge, *background.start(request), as_json=args.json)
-    state = _race(lambda: (request, git), args, interactive=interactive)
+    engine = Engine(lambda: (request, git), paths.journal_path())
+    state = _drive(engine, args, interactive=interactive)
     return EXIT_CODES[state.status]
 
 
@@ -261,17 +271,6 @@ def _has_screen(args: argparse.Namespace) -> bool:
     return not (args.headless or args.json) and sys.stdout.isatty() and sys.stdin.isatty()
 
 
-def _race(
-    assignment: Callable[[], tuple[RunRequest, Git]],
-    args: argparse.Namespace,
-    *,
-    interactive: bool,
-    resumable: bool = True,
-) -> RunState:
-    engine = Engine(assignment, paths.journal_path())
-    return _drive(engine, args, interactive=interactive, resumable=resumable)
-
-
 def _drive(
     engine: Engine,
     args: argparse.Namespace,
@@ -279,13 +278,19 @@ def _drive(
     interactive: bool,
     told: int = 0,
     resumable: bool = True,
+    at_last: Callable[[], None] | None = None,
 ) -> RunState:
-    """Run the engine under a screen or lines; `told` is the last event a person knows already."""
+    """Run the engine under a screen or lines; `told` is the last event a person knows already.
+
+    For `resumable` and `at_last` see `ending.on_signals`.
+    """
+    on_signals = functools.partial(ending.on_signals, engine, resumable=resumable, at_last=at_last)
     with engine:
         if interactive:
-            seen = _on_screen(engine)
+            seen = _on_screen(engine, on_signals)
         else:
-            seen = _in_lines(engine, as_json=args.json, told=told, resumable=resumable)
+            with on_signals(_say_stopping):
+                seen = headless.run(engine, as_json=args.json, told=told, resumable=resumable)
     # Where the journal failed, only the reader knows how the run ended.
     state = engine.state if engine.state.finished else seen
     if interactive:
@@ -295,11 +300,17 @@ def _drive(
     return state
 
 
-def _on_screen(engine: Engine) -> RunState:
+def _say_stopping() -> None:
+    print("miyabi: stopping … (again to force)", file=sys.stderr)
+
+
+def _on_screen(
+    engine: Engine, on_signals: Callable[[Callable[[], None]], AbstractContextManager[None]]
+) -> RunState:
     from miyabi_tui.app import MiyabiApp
 
     app = MiyabiApp(engine)
-    with ending.on_signals(engine, app.exit):
+    with on_signals(app.exit):
         app.run()
         state = app.settle()
         if not state.finished:
@@ -307,14 +318,6 @@ def _on_screen(engine: Engine) -> RunState:
                 print("miyabi: ending …", file=sys.stderr)
             engine.finish()
     return state
-
-
-def _in_lines(engine: Engine, *, as_json: bool, told: int, resumable: bool) -> RunState:
-    def say() -> None:
-        print("miyabi: stopping … (again to force)", file=sys.stderr)
-
-    with ending.on_signals(engine, say):
-        return headless.run(engine, as_json=as_json, told=told, resumable=resumable)
 
 
 def runs(args: argparse.Namespace) -> int:

@@ -8,11 +8,13 @@ import os
 import signal
 import sys
 import termios
+import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from types import FrameType
+    from typing import TextIO
 
     from miyabi_tui.engine.engine import Engine
 
@@ -27,31 +29,35 @@ def on_signals(
     engine: Engine | None,
     leave: Callable[[], None],
     signals: Sequence[signal.Signals] = SIGNALS,
+    *,
+    resumable: bool = True,
+    at_last: Callable[[], None] | None = None,
 ) -> Iterator[None]:
     """The first signal ends the run in order and calls `leave`; a second one ends at once.
 
-    Without an engine the run is another process's, and goes on.
+    Without an engine the run is another process's, and goes on. `resumable` says that ours could
+    go on later; `at_last` is called before an end at once.
     """
-    terminal = _terminal()
+    terminal = _Terminal()
     asked = 0
 
     def handle(number: int, frame: FrameType | None) -> None:
         nonlocal asked
         asked += 1
-        if asked > 2:  # not even the journal is waited for
-            _restore(terminal)
-            os._exit(INTERRUPTED)
-        if asked == 2:
-            if engine is not None:
-                engine.abandon()
-            _restore(terminal)
-            if engine is not None:
-                _say(f"nothing is lost; go on with: miyabi resume {engine.run_id}\n")
-            os._exit(INTERRUPTED)
         # The engine first: a screen whose terminal does not read cannot even leave.
-        if engine is not None:
+        if engine is not None and asked <= 2:  # also the second: it may interrupt the first here
             engine.stop()
-        leave()
+        if asked == 1:
+            leave()
+            return
+        if engine is not None and asked == 2:  # later ones do not even wait for the journal
+            engine.abandon()
+        if at_last is not None:
+            at_last()
+        terminal.restore()
+        if engine is not None and resumable and engine.state.run_id:
+            terminal.say(f"nothing is lost; go on with: miyabi resume {engine.run_id}\n")
+        os._exit(INTERRUPTED)
 
     before = {one: signal.signal(one, handle) for one in signals}
     try:
@@ -61,29 +67,61 @@ def on_signals(
             signal.signal(one, handler)
 
 
-def _terminal() -> list[object] | None:
+@contextlib.contextmanager
+def signals_interrupt() -> Iterator[None]:
+    """SIGTERM and SIGHUP raise KeyboardInterrupt, as ctrl+c does, unless they are ignored."""
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    here = threading.current_thread() is threading.main_thread()  # the only one that may
+    plain = [one for one in SIGNALS if here and signal.getsignal(one) is signal.SIG_DFL]
+    for one in plain:
+        signal.signal(one, handle)
     try:
-        return list(termios.tcgetattr(sys.stdin.fileno()))
-    except (termios.error, OSError, ValueError):
-        return None
+        yield
+    finally:
+        for one in plain:
+            signal.signal(one, signal.SIG_DFL)
 
 
-def _say(line: str) -> None:
-    """A last line, also where nobody can read it any more."""
+class _Terminal:
+    """The terminal as it was found, and its real descriptors: a screen replaces sys.stdout."""
+
+    def __init__(self) -> None:
+        self._in = _descriptor(sys.__stdin__)
+        self._out = _descriptor(sys.__stdout__)
+        self._err = _descriptor(sys.__stderr__)
+        self._settings: list[object] | None = None
+        with contextlib.suppress(termios.error, OSError, ValueError):
+            self._settings = list(termios.tcgetattr(self._in))
+
+    def restore(self) -> None:
+        """Make it usable, without waiting for one that does not read."""
+        if self._settings is None:
+            return
+        _put(self._out, SANE)
+        with contextlib.suppress(OSError, termios.error):
+            termios.tcsetattr(self._in, termios.TCSANOW, self._settings)  # type: ignore[arg-type]
+
+    def say(self, line: str) -> None:
+        """A last line, also where nobody can read it any more."""
+        _put(self._err, line.encode())
+
+
+def _descriptor(stream: TextIO | None) -> int:
+    try:
+        return stream.fileno() if stream is not None else -1
+    except (OSError, ValueError):
+        return -1
+
+
+def _put(descriptor: int, data: bytes) -> None:
     with contextlib.suppress(OSError):
-        os.set_blocking(sys.stderr.fileno(), False)
-        os.write(sys.stderr.fileno(), line.encode())
-
-
-def _restore(settings: list[object] | None) -> None:
-    """Make the terminal usable, without waiting for one that does not read."""
-    if settings is None:
-        return
-    with contextlib.suppress(OSError, termios.error):
-        os.set_blocking(sys.stdout.fileno(), False)
-        os.write(sys.stdout.fileno(), SANE)
-    with contextlib.suppress(OSError, termios.error):
-        termios.tcsetattr(sys.stdin.fileno(), termios.TCSANOW, settings)  # type: ignore[arg-type]
+        os.set_blocking(descriptor, False)
+        os.write(descriptor, data)
+    with contextlib.suppress(OSError):  # the shell has the same terminal
+        os.set_blocking(descriptor, True)
 
 
 @contextlib.contextmanager

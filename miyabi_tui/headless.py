@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from miyabi_tui.engine import events as e
 from miyabi_tui.engine.fold import apply
-from miyabi_tui.engine.state import RESUMABLE, RunState, WorldState
+from miyabi_tui.engine.state import RESUMABLE, RunState, WorldState, step_name
 from miyabi_tui.engine.summary import plain, reasons, result
 
 if TYPE_CHECKING:
@@ -135,7 +135,8 @@ def _say(event: e.AnyEvent, state: RunState) -> str:
         case e.RunResumed():
             return f"run {state.run_id} goes on\n{board(state)}"
         case e.WorldRestored(step=step):
-            return f"goes on after step {step}{_kept(event)}" if step else "begins again"
+            where = f"goes on after {step_name(step)}" if step else "begins again at the base"
+            return f"{where}{_kept(event)}"
         case e.WorldForked(world=world):
             return f"another future, {state.world(world).restored}{_kept(event)}"
     return ""
@@ -156,7 +157,7 @@ def _scored(world: WorldState) -> str:
 
 
 def closing(state: RunState, *, resumable: bool = True) -> str:
-    """How a run ended, what it cost, and what can be done next."""
+    """How a run ended, what it cost, and what can be done next where it is `resumable`."""
     cost = f"${state.total_cost_usd:.4f}"
     cost = cost if state.price_known else f"at least {cost} (a price is unknown)"
     lines = [f"{state.status.value.replace('_', ' ')}{': ' if state.reason else ''}{state.reason}"]
@@ -164,7 +165,7 @@ def closing(state: RunState, *, resumable: bool = True) -> str:
         lines = [f"{state.winner} is merged into {state.branch} ({state.commit[:9]})"]
     if state.recorded:
         cost += " at the recording's prices; nothing was billed"
-    if state.status is e.RunStatus.SELECTED and not state.commit:
+    if resumable and state.status is e.RunStatus.SELECTED and not state.commit:
         lines.append(f"merge it with: miyabi merge {state.run_id}")
     lines.append(f"cost {cost}")
     if resumable and state.run_id and state.status in RESUMABLE and not state.commit:
@@ -179,7 +180,8 @@ def board(state: RunState) -> str:
         total = f"{world.score.total:g}" if world.score else "–"
         cost = f"${world.cost_usd:.4f}" if world.price_known else "?"
         change = f"+{world.lines_added} −{world.lines_deleted}"
-        facts = f"{world.status:<11}{total:>6}  {cost:>9}  {change:>12}  {world.config.model}"
+        status = "cut short" if world.cut_short else world.status
+        facts = f"{status:<11}{total:>6}  {cost:>9}  {change:>12}  {world.config.model}"
         lines.append(f"{world.id:<9}{facts}")
         lines += [f"{'':<9}{reason}" for reason in reasons(world)]
     return plain("\n".join(lines))

@@ -98,6 +98,7 @@ def page(run: RunState, *, as_json: bool) -> str:
     """One run, as a page or as the JSON of its result."""
     if as_json:
         return msgspec.json.encode(result(run) | {"issue": run.issue.title}).decode()
+    there = Path(run.repo).is_dir()
     number = f"#{run.issue.number} " if run.issue.number is not None else ""
     started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.started_at))
     lines = [
@@ -106,8 +107,10 @@ def page(run: RunState, *, as_json: bool) -> str:
         "",
         headless.board(run),
         "",
-        headless.closing(run, resumable=run.finished),
+        headless.closing(run, resumable=run.finished and there),
     ]
+    if not there:
+        lines.append(f"its repository {run.repo} is gone")
     if not run.finished:
         lines.append(f"watch it with: miyabi attach {run.run_id}")
     return "\n".join(lines)
@@ -117,7 +120,7 @@ async def merge(journal: Path, prefix: str, target: str) -> str:
     """Merge the selected winner of a finished run; what was done, in one line.
 
     Raises:
-        UsageError: the run has no winner, or is merged already.
+        UsageError: the run has no winner, is merged already, or its repository is gone.
         MergeConflict: it does not apply; nothing was changed.
     """
     async with opened(journal) as store:
@@ -129,6 +132,12 @@ async def merge(journal: Path, prefix: str, target: str) -> str:
                 raise UsageError(f"run {run_id} is merged already", f"it is on {run.branch}")
             if run.winner is None:
                 raise UsageError(f"run {run_id} has no winner", run.reason)
+            if not await anyio.Path(run.repo).is_dir():
+                raise UsageError(
+                    f"the repository of run {run_id} is gone",
+                    f"it was in {run.repo}",
+                    "put it back there and merge again",
+                )
             if target:
                 repository.check_branch(repository.open_repository(Path(run.repo)), target)
             bus = Bus(run_id, store, seq=run.seq)

@@ -13,6 +13,7 @@ from miyabi_tui.engine.collector import GarbageCollector, Report
 from miyabi_tui.engine.errors import GitError, UsageError
 from miyabi_tui.engine.repo import archive as archives
 from miyabi_tui.engine.repo.git import open_repository
+from miyabi_tui.engine.state import step_name
 from miyabi_tui.engine.store.tenancy import tenancy
 
 if TYPE_CHECKING:
@@ -91,14 +92,26 @@ def restore(args: argparse.Namespace) -> str:
             "see what is kept with: miyabi archive",
         )
     git = open_repository(Path(args.repo))
-    one = archives.choose(archives.kept(git), world, run, step=args.step, number=args.archived)
+    found = archives.kept(git)
+    one = archives.choose(found, world, run, step=args.step, number=args.archived)
     done = archives.restore(git, one, branch=args.branch, folder=args.worktree)
-    return "\n".join(_told(git, done))
+    lines = _told(git, done)
+    others = sum((other.run, other.world) == (one.run, one.world) for other in found) - 1
+    if others and args.step is None and args.archived is None:
+        lines.append(
+            f"it is the newest; {others} older can be had with --step N or --archived N: "
+            f"miyabi archive {one.run}"
+        )
+    return "\n".join(lines)
 
 
 def _told(git: Git, done: Restored) -> list[str]:
     one = done.kept
-    what = f"archive entry {one.number}" if one.number else f"step {one.step}"
+    what = step_name(one.step)
+    if one.kind == archives.ARCHIVE:
+        what = f"archive entry {one.number}"
+    elif one.kind == archives.SAVED:
+        what = f"saved after {what},"
     lines = [
         f"{one.world}@{one.run}, {what} of {_date(one.date)}, is on the branch {done.branch}",
         f"its change: git -C {git.work_tree} diff {one.base[:9] or done.commit} {done.branch}",
@@ -126,6 +139,8 @@ async def gc(args: argparse.Namespace, journal: Path) -> str:
         collector = GarbageCollector(open_repository(path), journal)
         if args.run:
             reports.append(await collector.clear(args.run, dry_run=args.dry_run))
+            if not args.json and not reports[0].items:
+                return f"nothing to remove: run {args.run} has no worktree in {path.absolute()}"
         else:
             reports.append(await collector.collect(dry_run=args.dry_run, at_once=args.now))
     if args.json:

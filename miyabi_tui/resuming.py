@@ -56,11 +56,19 @@ async def newest(repo: str) -> RunRow | None:
 
 
 def offer(row: RunRow, title: str) -> bool:
-    """Ask whether to go on with this run instead of a new one on `title`."""
+    """Ask whether to go on with this run instead of a new one on `title`.
+
+    Raises:
+        KeyboardInterrupt: the person wants neither.
+    """
     same = row.title == title
     choices = "[Y/n]" if same else "[y/N]"
     print(told(row))
-    answer = input(f"Go on with it instead of a new run? {choices} ").strip().lower()
+    try:
+        answer = input(f"Go on with it instead of a new run? {choices} ").strip().lower()
+    except (EOFError, KeyboardInterrupt):  # ctrl+d or ctrl+c: neither of them
+        print()
+        raise KeyboardInterrupt from None
     return answer.startswith("y") or (same and not answer)
 
 

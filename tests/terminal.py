@@ -40,6 +40,7 @@ class Terminal:
         **env: str,
     ) -> None:
         self.screen = pyte.Screen(columns, rows)
+        self.said = b""  # all that the program wrote
         self._stream = pyte.ByteStream(self.screen)
         self._master, slave = pty.openpty()
         ioctl(slave, TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
@@ -87,6 +88,7 @@ class Terminal:
             data = os.read(self._master, 65536)
         except OSError:
             return False
+        self.said += data
         self._stream.feed(data)
         return bool(data)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import pytest
 
 from miyabi_tui.cli import main
 from miyabi_tui.engine.repo.archive import kept
+from miyabi_tui.engine.repo.snapshots import REFS
 from miyabi_tui.engine.worlds import WorldId
 from tests.one_world import World
 
@@ -38,7 +40,19 @@ async def alpha(repository: Make) -> World:
     await alpha.keeper.save(ALPHA, alpha.worktree, 2, "by the clock", after=second)
     alpha.repo.git("worktree", "remove", "--force", str(alpha.path))
     alpha.repo.git("branch", "-D", "world-Alpha-issue-1-task")
+    for ref in alpha.repo.git("for-each-ref", "--format=%(refname)", REFS).split():
+        dated(alpha, ref, 1_800_000_000)
     return alpha
+
+
+def dated(alpha: World, ref: str, at: int) -> None:
+    """Make it a snapshot of this moment."""
+    content = alpha.repo.git("cat-file", "commit", ref)
+    changed = re.sub(r"(?m)^(committer .*> )\d+", rf"\g<1>{at}", content, count=1)
+    file = alpha.repo.path.parent / "commit"
+    file.write_text(changed + "\n", errors="surrogateescape")
+    commit = alpha.repo.git("hash-object", "-t", "commit", "-w", str(file))
+    alpha.repo.git("update-ref", ref, commit)
 
 
 def miyabi(alpha: World, *args: str) -> int:
@@ -100,6 +114,18 @@ async def test_without_an_entry_the_last_checkpoint(alpha: World) -> None:
     assert alpha.repo.show("mine", "a.txt") == "3"  # the save is younger than step 2
 
 
+async def test_the_newest_of_all_and_that_there_are_others(
+    alpha: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dated(alpha, "refs/miyabi/run1/Alpha/1", 1_800_000_001)
+    assert miyabi(alpha, "restore", "alpha@run1") == 0
+    said = capsys.readouterr().out
+    assert "Alpha@run1, step 1 of 2027-01-15" in said
+    assert "3 older can be had with --step N or --archived N: miyabi archive run1" in said
+    assert miyabi(alpha, "restore", "alpha@run1", "--step", "2") == 0
+    assert "older" not in capsys.readouterr().out
+
+
 async def test_a_worktree_of_it(alpha: World, tmp_path: Path) -> None:
     folder = tmp_path / "there"
     assert miyabi(alpha, "restore", "alpha@run1", "--worktree", str(folder)) == 0
@@ -116,7 +142,7 @@ WRONG = {
     ("restore", "alpha@run1", "--step", "9"): "no step 9 of Alpha",
     ("restore", "alpha@run1", "--archived", "2"): "no archive entry 2",
     ("restore", "alpha@run1", "--branch", "main"): "there is a branch main already",
-    ("restore", "alpha@run1", "--branch", "a..b"): "cannot be a branch",
+    ("restore", "alpha@run1", "--branch", "a..b"): "miyabi: 'a..b' cannot be a branch (",
     ("restore", "alpha@run1", "--worktree", "."): "is not an empty folder",
     ("archive", "nope"): "nothing is kept of a run 'nope'",
 }

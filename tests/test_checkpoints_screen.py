@@ -491,6 +491,30 @@ async def test_an_engine_that_has_gone_is_said() -> None:
     assert not desk.app.state.finished
 
 
+@pytest.mark.anyio
+async def test_the_form_covers_the_list_and_gives_it_back() -> None:
+    desk = Desk(states.far())
+    async with desk.app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, "2", "r")
+        listing = desk.screen.query_one(".dialog")
+        await press(pilot, "f")
+        assert not listing.visible
+        await press(pilot, "escape")
+        assert listing.visible
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("size", "seen"), [((80, 24), "disk is full"), ((40, 12), "cannot write")])
+async def test_an_outcome_goes_before_the_tag(size: tuple[int, int], seen: str) -> None:
+    reason = "cannot write the journal: database or disk is full"
+    desk = Desk(states.far().add(e.RunFinished(status=e.RunStatus.FAILED, reason=reason)))
+    async with desk.app.run_test(size=size) as pilot:
+        await pilot.pause()
+        said = shown(desk.app.race.headline)
+    assert seen in said
+    assert "recorded" not in said
+
+
 def test_an_engine_that_ended_its_run_has_not_gone() -> None:
     control = states.FakeControl(states.merged())
     app = MiyabiApp(control)
@@ -518,6 +542,9 @@ def test_consequences() -> None:
     assert said(killed(), extra).endswith("Beta stays as it is.")
     picked = states.far().add(e.WorldPicked(world=A))
     assert "Your pick of Alpha is taken back" in said(picked, back)
+    paused = states.far().add(e.WorldPaused(world=B))
+    assert "Its pause ends: it runs." in said(paused, back)
+    assert "pause" not in said(paused, extra)
     ended = states.far(9)
     ended.records = ended.records[:-3]  # without the step in progress
     ended.add(e.WorldKilled(world=B, reason="killed by you"))

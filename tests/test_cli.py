@@ -13,7 +13,12 @@ import psutil
 import pytest
 
 from miyabi_tui import cli
+from miyabi_tui.engine import events as e
+from miyabi_tui.engine.fold import fold
+from miyabi_tui.engine.summary import result
 from miyabi_tui.engine.worlds import WorldId
+from miyabi_tui.headless import board, text_line
+from tests import board_states as states
 from tests import racing
 
 if TYPE_CHECKING:
@@ -101,6 +106,32 @@ def test_no_run_yet_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert "no run yet; try: miyabi demo" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_the_last_lines_are_printed(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("miyabi_tui.history.listing", lambda *_, **__: os.kill(os.getpid(), number))
+    assert cli.main(["runs"]) == 3
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_worlds_that_were_cut_short_are_told_from_killed_ones() -> None:
+    run = fold(states.interrupted().records)
+    lines = {line.split()[0]: line for line in board(run).splitlines() if line[:1].strip()}
+    assert "cut short" in lines["Beta"] and "killed" in lines["Gamma"]
+    worlds = result(run)["worlds"]
+    assert [worlds[name]["cut_short"] for name in ("Beta", "Gamma")] == [True, False]
+
+
+def test_a_world_that_begins_again_says_what_was_found() -> None:
+    found = e.WorldRestored(
+        world=WorldId.BETA, step=0, found="its folder was gone", archived="refs/miyabi/r1/x"
+    )
+    line = text_line(e.Record(1, 0.0, found), fold(states.far().records))
+    assert "begins again at the base: its folder was gone" in line
+    assert "what was there is kept as refs/miyabi/r1/x" in line
+
+
 def headless(repo: Path, turns: Path, *args: str) -> subprocess.Popen[str]:
     """Start a run as a process of its own."""
     return subprocess.Popen(
@@ -178,8 +209,23 @@ def test_a_merge_without_a_name_is_of_this_repository(
     assert cli.main(["merge"]) == 2
     assert f"there is no run of {other}" in capsys.readouterr().err
     monkeypatch.chdir(repo)
+    (moved := repo.with_name("moved")).mkdir()
+    repo.rename(moved / "project")
+    monkeypatch.chdir(other)
+    (row,) = json.loads(said(capsys, "runs", "--json"))
+    page = said(capsys, "show", row["run_id"])
+    assert f"its repository {repo} is gone" in page and "miyabi merge" not in page
+    assert cli.main(["merge", row["run_id"]]) == 2
+    assert "is gone: it was in" in capsys.readouterr().err
+    (moved / "project").rename(repo)
+    monkeypatch.chdir(repo)
     assert cli.main(["merge"]) == 0
     assert f"in {repo}" in capsys.readouterr().out
+
+
+def said(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    assert cli.main([*words]) == 0
+    return capsys.readouterr().out
 
 
 def test_a_run_that_is_driven_cannot_be_merged_by_another(repo: Path, tmp_path: Path) -> None:

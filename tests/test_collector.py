@@ -260,7 +260,7 @@ async def test_a_runs_own_worktrees_go_on_request(place: Place) -> None:
     (place.alpha.path / "mine").write_text("mine")
     with driving(place.journal, "run1"), pytest.raises(UsageError, match="is going on"):
         await place.collector.clear("run1")
-    with pytest.raises(UsageError, match="no worktree here is of a run 'x'"):
+    with pytest.raises(UsageError, match="there was no run 'x' here"):
         await place.collector.clear("x")
     assert (await place.collector.clear("ru", dry_run=True)).items[0].goes
     assert place.there
@@ -345,6 +345,8 @@ async def test_the_command(
     assert await miyabi("gc", *repo) == (0, f"no worktree of miyabi in {repo[1]}\n")
     code, said = await miyabi("gc", "--json", *repo)
     assert json.loads(said)["items"] == []
+    code, said = await miyabi("gc", "run1", *repo)  # known, but nothing of it is left
+    assert (code, said) == (0, f"nothing to remove: run run1 has no worktree in {repo[1]}\n")
     assert (await miyabi("gc", "nope", *repo))[0] == 2
     assert (await miyabi("gc", "nope", "--all-repos"))[0] == 2
 

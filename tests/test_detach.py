@@ -114,7 +114,7 @@ def test_whoever_attaches_merges_and_gets_the_run_s_exit_code(
     with project.attach(run) as terminal:
         terminal.until("merge Alpha")
         assert cli.main(["merge", run]) == 2
-        assert f"m merges): miyabi attach {run}" in capfd.readouterr().err
+        assert f"act on it there: miyabi attach {run}" in capfd.readouterr().err
         terminal.press("m")
         terminal.until("merged into miyabi/issue-7")
         terminal.press("q")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from miyabi_tui.engine import events as e
 from miyabi_tui.engine.control import Fork
+from miyabi_tui.engine.errors import GitError
 from miyabi_tui.engine.models.registry import Kind, Provider
+from miyabi_tui.engine.repo.snapshots import Keeper
 from miyabi_tui.engine.state import WorldStatus
 from miyabi_tui.engine.worlds import FIVE, Effort, WorldId
 from tests import racing
@@ -196,3 +198,79 @@ def test_what_cannot_be_is_refused_and_nothing_is_lost(
 
     state, _ = racing.race(request, journal, act)
     assert state.status is e.RunStatus.MERGED
+
+
+# --- words that come at the same moment -----------------------------------------------------------
+
+
+def test_a_merge_asked_for_right_after_a_fork_waits_for_it(
+    repo: Path, journal: Path, tmp_path: Path
+) -> None:
+    recording = racing.record(tmp_path / "turns", {ALPHA: STEPS, BETA: racing.UNTESTED})
+    said: list[str] = []
+
+    def act(engine: Engine, record: e.Record, state: RunState) -> None:
+        if isinstance(record.event, e.MergeReady) and not said:
+            said.append("fork, merge")
+            engine.fork(Fork(source=ALPHA, step=1))
+            engine.merge()
+        if isinstance(record.event, e.RunFinished):  # too late for anything: nobody waits for it
+            engine.pick(BETA)
+            engine.fork(Fork(source=ALPHA, step=1))
+
+    request = racing.request_for(repo, recording, interactive=True)
+    state, records = racing.race(request, journal, act)
+
+    assert state.status is e.RunStatus.MERGED
+    assert state.winner is not None
+    names = [type(one.event).__name__ for one in records]
+    assert names.index("WorldForked") < names.index("MergeStarted")
+    assert names.count("WorldScored") == 3  # Alpha was scored again before anything was merged
+    assert names[-1] == "RunFinished"
+
+
+def test_stopped_right_after_a_fork_it_can_be_resumed(
+    repo: Path, journal: Path, tmp_path: Path
+) -> None:
+    recording = racing.record(tmp_path / "turns", {ALPHA: STEPS})
+
+    def act(engine: Engine, record: e.Record, state: RunState) -> None:
+        if isinstance(record.event, e.MergeReady):
+            engine.fork(Fork(source=ALPHA, step=1))
+            engine.stop()
+
+    state, _ = racing.race(racing.request_for(repo, recording, interactive=True), journal, act)
+    assert state.status is e.RunStatus.INTERRUPTED
+    state, records = racing.resume(state.run_id, journal)
+    assert state.status is e.RunStatus.SELECTED
+    bought = [one.event.step for one in records if isinstance(one.event, e.TurnFinished)]
+    assert bought == [1, 2, 3, 4, 2, 3, 4]
+
+
+def test_a_fork_that_cannot_be_archived_changes_nothing(
+    repo: Path, journal: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording = racing.record(tmp_path / "turns", {ALPHA: STEPS})
+    archive, failed = Keeper.archive, False
+
+    async def full_disk(keeper: Keeper, *args: Any, **kwargs: Any) -> str:
+        nonlocal failed
+        if not failed:
+            failed = True
+            raise GitError("git commit-tree failed", "no space left on device")
+        return await archive(keeper, *args, **kwargs)
+
+    monkeypatch.setattr(Keeper, "archive", full_disk)
+
+    def act(engine: Engine, record: e.Record, state: RunState) -> None:
+        if isinstance(record.event, e.MergeReady) and not failed:
+            engine.fork(Fork(source=ALPHA, step=1))
+        elif isinstance(record.event, e.Notice) and "no space left" in record.event.text:
+            assert state.world(ALPHA).status is WorldStatus.WON
+            engine.fork(Fork(source=ALPHA, step=2))
+        elif isinstance(record.event, e.MergeReady) and state.world(ALPHA).restored:
+            engine.merge()
+
+    state, _ = racing.race(racing.request_for(repo, recording, interactive=True), journal, act)
+    assert state.status is e.RunStatus.MERGED
+    assert state.world(ALPHA).restored == "taken back to step 2"

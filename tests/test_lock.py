@@ -60,7 +60,7 @@ def test_another_process_is_named(journal: Path, holder: tuple[subprocess.Popen[
     with pytest.raises(UsageError) as caught, driving(journal, "r1"):
         pass
 
-    assert caught.value.cause == f"another miyabi drives it (process {process.pid})"
+    assert caught.value.cause == f"another miyabi drives it, process {process.pid}"
     assert driver(journal, "r1") == process.pid, "the attempt must not wipe out its number"
     assert not is_driven(journal, "r2")
 

@@ -206,9 +206,36 @@ def test_a_pick_is_not_forgotten(repo: Path, journal: Path, tmp_path: Path) -> N
             engine.stop()
 
     before = stopped(repo, journal, recording, act)
-    state, _ = racing.resume(before.run_id, journal)
+    state, records = racing.resume(before.run_id, journal)
     assert (state.status, state.winner) == (e.RunStatus.SELECTED, BETA)
     assert state.winner_by_person
+    bought = [one for one in records if isinstance(one.event, e.TurnFinished)]
+    assert len(bought) == before_bought(journal)  # nobody works on who has lost by then
+
+
+def before_bought(journal: Path) -> int:
+    """How many turns the journal has from before its first resume."""
+    with sqlite3.connect(journal) as db:
+        query = (
+            "SELECT count(*) FROM events WHERE kind = 'turn_finished'"
+            " AND seq < (SELECT min(seq) FROM events WHERE kind = 'run_resumed')"
+        )
+        return int(db.execute(query).fetchone()[0])
+
+
+def test_without_a_person_a_paused_world_goes_on(repo: Path, journal: Path, tmp_path: Path) -> None:
+    recording = racing.record(tmp_path / "turns", {ALPHA: racing.FIX})
+
+    def pause(engine: Engine, record: e.Record, state: RunState) -> None:
+        if isinstance(record.event, e.StepFinished):
+            engine.pause(ALPHA)
+        if isinstance(record.event, e.WorldPaused):
+            engine.stop()
+
+    before = stopped(repo, journal, recording, pause)
+    state, _ = racing.resume(before.run_id, journal)
+    assert state.status is e.RunStatus.SELECTED
+    assert not state.world(ALPHA).paused_when_cut
 
 
 def test_worktrees_are_saved_by_the_clock_too(repo: Path, journal: Path, tmp_path: Path) -> None:

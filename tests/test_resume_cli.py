@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ALPHA = WorldId.ALPHA
+
+
 class Project:
     """A repository, and the command as it is typed there."""
 
@@ -104,6 +106,19 @@ def test_another_run_offers_the_interrupted_one(project: Project) -> None:
         terminal.until("Leave the race?")
         terminal.press("y")
         assert terminal.end() == 3
+
+
+@pytest.mark.parametrize("key", ["\x03", "\x04"])
+def test_neither_of_them(project: Project, key: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run = interrupted(project)
+    with project.type(*project.new) as terminal:
+        terminal.until("[Y/n]")
+        terminal.press(key)
+        assert terminal.end() == 3
+        assert "Traceback" not in terminal.text
+        assert terminal.screen.cursor.x == 0  # the shell's prompt has a line of its own
+    assert cli.main(["runs", "--json"]) == 0
+    assert [one["run_id"] for one in json.loads(capsys.readouterr().out)] == [run]
 
 
 def test_headless_the_offer_is_a_line_and_resume_goes_on(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
+from miyabi_tui import ending
 from miyabi_tui.engine.worlds import WorldId
 from tests import racing
 from tests.terminal import Terminal
@@ -123,6 +124,32 @@ def test_a_second_signal_ends_at_once_with_all_processes_and_a_sane_terminal(
         terminal.process.send_signal(signal.SIGTERM)
         assert terminal.end() == 3
     assert_no_process_in(repo)
+
+
+def test_two_signals_at_once_leave_a_sane_terminal_and_a_last_line(tmp_path: Path) -> None:
+    repo = racing.make_project(tmp_path / "project")
+    recording = racing.record(tmp_path / "turns", {WorldId.ALPHA: STUBBORN})
+    with Terminal(*run_args(recording), "--worlds", "alpha", cwd=repo) as terminal:
+        terminal.until("sleeping")
+        terminal.process.send_signal(signal.SIGHUP)
+        terminal.process.send_signal(signal.SIGTERM)
+        assert terminal.end() == 3
+        assert "nothing is lost; go on with: miyabi resume" in terminal.text
+        assert terminal.said.rindex(b"\x1b[?1049h") < terminal.said.rindex(ending.SANE.rstrip())
+    assert_no_process_in(repo)
+
+
+def test_a_demo_that_is_ended_at_once_promises_and_leaves_nothing(tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    with Terminal("-m", "miyabi_tui", "demo", cwd=tmp_path, TMPDIR=str(scratch)) as terminal:
+        terminal.until("step 1")
+        assert list(scratch.glob("miyabi-demo-*"))
+        terminal.process.send_signal(signal.SIGHUP)
+        terminal.process.send_signal(signal.SIGTERM)
+        assert terminal.end() == 3
+        assert "resume" not in terminal.text
+    assert not list(scratch.glob("miyabi-demo-*"))
 
 
 def test_a_terminal_that_does_not_read_holds_up_neither_the_engine_nor_its_end(

@@ -42,6 +42,7 @@ class Bus:
         self._urgent = anyio.Event()
         self._written = anyio.Event()
         self._closing = False
+        self._closed = False
         self._error: StoreError | None = None
         self._subscriptions: list[BufferedSubscription] = []
 
@@ -69,7 +70,12 @@ class Bus:
             self._subscriptions.remove(subscription)
 
     def post(self, event: AnyEvent) -> None:
-        """See `Publisher.post`. Neighbouring output of a world is joined while it waits."""
+        """See `Publisher.post`. Neighbouring output of a world is joined while it waits.
+
+        Nothing is taken any more once the run is over and closed.
+        """
+        if self._closed:
+            return
         at, event = self._clock(), sound(event)
         self._posted += 1
         if isinstance(event, Output):
@@ -111,6 +117,8 @@ class Bus:
         while self._done < target:
             if self._error is not None:
                 raise self._error
+            if self._closed:
+                return
             written = self._written
             self._urgent.set()
             await written.wait()
@@ -121,12 +129,16 @@ class Bus:
         Raises:
             StoreError: the journal cannot be written; whoever waits in `emit` is told the same.
         """
-        while not (self._closing and not self._pending):
-            await self._work.wait()
-            if not self._closing:
-                with anyio.move_on_after(BATCH_SECONDS):
-                    await self._urgent.wait()
-            await self._write()
+        try:
+            while not (self._closing and not self._pending):
+                await self._work.wait()
+                if not self._closing:
+                    with anyio.move_on_after(BATCH_SECONDS):
+                        await self._urgent.wait()
+                await self._write()
+        finally:
+            self._closed = True
+            self._written.set()
 
     async def _write(self) -> None:
         batch, self._pending = self._pending, []

@@ -31,7 +31,7 @@ from miyabi_tui.engine.claims import (
 )
 from miyabi_tui.engine.errors import GitError, MiyabiError, UsageError
 from miyabi_tui.engine.link.place import socket_path
-from miyabi_tui.engine.repo import removal
+from miyabi_tui.engine.repo import archive, removal
 from miyabi_tui.engine.repo.census import Found, worktrees
 from miyabi_tui.engine.repo.git import commit_of
 from miyabi_tui.engine.repo.snapshots import REFS, Keeper
@@ -114,13 +114,15 @@ class GarbageCollector:
     async def clear(self, prefix: str, *, dry_run: bool = False) -> Report:
         """Archive and remove the worktrees of one run at once; a resume makes them again.
 
+        There may be none any more.
+
         Raises:
-            UsageError: no worktree is of such a run, or a process drives it.
+            UsageError: nothing here is of such a run, or a process drives it.
             GitError: the repository cannot be read.
             StoreError: the journal cannot be read or written.
         """
         known, found = await anyio.to_thread.run_sync(self._look)
-        run = self._named(prefix, {run_of(one, known) for one in found} - {""})
+        run = await anyio.to_thread.run_sync(self._named, prefix, known, found)
         if is_driven(self._journal, run):
             cause = "another miyabi drives it"
             raise UsageError(f"run {run} is going on", cause, f"end it first: miyabi stop {run}")
@@ -153,15 +155,20 @@ class GarbageCollector:
         run = run_of(found, known)
         return Item(path=str(found.path), world=found.world, run=run, goes=goes, reason=reason)
 
-    def _named(self, prefix: str, runs: set[str]) -> str:
-        begun = sorted(run for run in runs if run.startswith(prefix))
+    def _named(self, prefix: str, known: Known, found: list[Found]) -> str:
+        """The run that is meant: of those with a worktree here, else of all that were here."""
+        begun = sorted({run for one in found if (run := run_of(one, known)).startswith(prefix)})
+        if not begun:
+            here = {id for id, run in known.runs.items() if run.repo == str(self._git.work_tree)}
+            here |= {one.run for one in archive.kept(self._git, prefix)}
+            begun = sorted(run for run in here if run.startswith(prefix))
         if prefix in begun:
             return prefix
         if len(begun) > 1:
             raise UsageError(f"{prefix!r} begins {len(begun)} runs", "", "give more of the id")
         if not begun:
             see = "see them with: miyabi gc --dry-run"
-            raise UsageError(f"no worktree here is of a run {prefix!r}", "", see)
+            raise UsageError(f"there was no run {prefix!r} here", "", see)
         return begun[0]
 
     def _mark(self, known: Known, found: Iterable[Found]) -> None:

@@ -121,20 +121,15 @@ class Engine:
 
     def pause(self, world: WorldId) -> None:
         """See `Control.pause`."""
-        self._lane_command(world, "pause")
+        self._command(lambda race: race.pause(world))
 
     def proceed(self, world: WorldId) -> None:
         """See `Control.proceed`."""
-        self._lane_command(world, "proceed")
+        self._command(lambda race: race.proceed(world))
 
     def kill(self, world: WorldId) -> None:
         """See `Control.kill`."""
-
-        async def command(race: Race) -> None:
-            if lane := race.lane(world):
-                lane.kill("killed by hand")
-
-        self._command(command)
+        self._command(lambda race: race.kill(world))
 
     def pick(self, world: WorldId) -> None:
         """See `Control.pick`."""
@@ -153,13 +148,12 @@ class Engine:
         self._command(command)
 
     def stop(self) -> None:
-        """See `Control.stop`."""
+        """See `Control.stop`; also before the start, which then ends at once."""
+        self._stop_asked = True
 
         async def command() -> None:
-            self._stop_asked = True
-            if self._race is not None and not self._race.racing:
-                self._race.conclude()
-            elif self._scope is not None:
+            concluded = self._race is not None and await self._race.conclude()
+            if not concluded and self._scope is not None:
                 self._scope.cancel()
 
         self._call(command)
@@ -182,13 +176,6 @@ class Engine:
 
         worktree = self._race.worktree(world) if self._race else None
         return present_diff(worktree) if worktree else ""
-
-    def _lane_command(self, world: WorldId, name: str) -> None:
-        async def command(race: Race) -> None:
-            if lane := race.lane(world):
-                await getattr(lane, name)()
-
-        self._command(command)
 
     def _command(self, command: Callable[[Race], Awaitable[None]]) -> None:
         async def run() -> None:

@@ -166,6 +166,12 @@ class WorktreeCreated(Event, frozen=True, kw_only=True):
     git_dir: str = ""
 
 
+class WorldSetUp(Event, frozen=True, kw_only=True):
+    """A worktree is ready for an agent: the setup command has run in it, where there is one."""
+
+    world: WorldId
+
+
 class WorldsSpawned(Event, frozen=True, kw_only=True):
     """All worktrees of a task are there."""
 
@@ -456,6 +462,7 @@ AnyEvent = (
     | BaseMeasured
     | WorldPreparing
     | WorktreeCreated
+    | WorldSetUp
     | WorldsSpawned
     | WorldStarted
     | StepStarted

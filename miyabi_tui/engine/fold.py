@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from miyabi_tui.engine import events as e
-from miyabi_tui.engine.state import Checkpoint, RunState, WorldState, WorldStatus
+from miyabi_tui.engine.state import (
+    Checkpoint,
+    RunState,
+    WorldState,
+    WorldStatus,
+    step_name,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -182,9 +188,10 @@ def _world_forked(state: RunState, event: e.WorldForked, at: float) -> RunState:
         started_at=at,
         last_output_at=at,
         worktree_ready=before.worktree_ready,
+        set_up=before.set_up,
         git_dir=before.git_dir,
         status=WorldStatus.PREPARING,
-        doing=f"going back to step {event.step}",
+        doing=f"going back to {step_name(event.step)}",
         step=event.step,
         checkpoints=past,
         forked_from=event.source if event.source is not event.world else before.forked_from,
@@ -204,9 +211,10 @@ def _world_forked(state: RunState, event: e.WorldForked, at: float) -> RunState:
 
 
 def _origin(event: e.WorldForked) -> str:
+    where = step_name(event.step)
     if event.source is event.world:
-        return f"taken back to step {event.step}"
-    return f"from {event.source}'s step {event.step}"
+        return f"taken back to {where}"
+    return f"from {where} of {event.source}"
 
 
 def _run_finished(state: RunState, event: e.RunFinished, at: float) -> RunState:
@@ -239,14 +247,25 @@ def _cut_short(world: WorldState, at: float) -> WorldState:
 
 
 def _preparing(world: WorldState, event: e.WorldPreparing, at: float) -> WorldState:
-    return replace(world, status=WorldStatus.PREPARING, doing="making its worktree", started_at=at)
+    return _standing(
+        replace(world, doing="making its worktree", started_at=at), WorldStatus.PREPARING
+    )
 
 
 def _worktree_created(world: WorldState, event: e.WorktreeCreated, at: float) -> WorldState:
     config = replace(world.config, worktree=event.path, branch=event.branch)
     return replace(
-        world, config=config, git_dir=event.git_dir, worktree_ready=True, doing="setting up"
+        world,
+        config=config,
+        git_dir=event.git_dir,
+        worktree_ready=True,
+        set_up=False,
+        doing="setting up",
     )
+
+
+def _world_set_up(world: WorldState, event: e.WorldSetUp, at: float) -> WorldState:
+    return replace(world, set_up=True)
 
 
 def _checkpoint_saved(world: WorldState, event: e.CheckpointSaved, at: float) -> WorldState:
@@ -258,7 +277,8 @@ def _checkpoint_saved(world: WorldState, event: e.CheckpointSaved, at: float) ->
 
 def _restored(world: WorldState, event: e.WorldRestored, at: float) -> WorldState:
     what = f": {event.found}" if event.found else ""
-    return replace(world, step=event.step, restored=f"resumed at step {event.step}{what}")
+    where = step_name(event.step)
+    return replace(world, step=event.step, calls=(), restored=f"resumed at {where}{what}")
 
 
 def _world_started(world: WorldState, event: e.WorldStarted, at: float) -> WorldState:
@@ -273,7 +293,6 @@ def _step_started(world: WorldState, event: e.StepStarted, at: float) -> WorldSt
             sampling=event.sampling,
             doing="thinking",
             calls=(),
-            step_cost_usd=0.0,
         ),
         WorldStatus.RUNNING,
     )
@@ -288,13 +307,14 @@ def _turn_finished(world: WorldState, event: e.TurnFinished, at: float) -> World
         world,
         usage=world.usage + event.usage,
         cost_usd=world.cost_usd + (event.cost_usd or 0.0),
-        step_cost_usd=event.cost_usd or 0.0,
+        step_cost_usd=world.step_cost_usd + (event.cost_usd or 0.0),
         price_known=world.price_known and event.cost_usd is not None,
     )
 
 
 def _tool_started(world: WorldState, event: e.ToolStarted, at: float) -> WorldState:
-    return replace(world, doing=event.summary, calls=(*world.calls, event.summary))
+    calls = (*world.calls, event.summary)
+    return _standing(replace(world, doing=event.summary, calls=calls), WorldStatus.RUNNING)
 
 
 def _tool_finished(world: WorldState, event: e.ToolFinished, at: float) -> WorldState:
@@ -327,10 +347,13 @@ def _step_finished(world: WorldState, event: e.StepFinished, at: float) -> World
 def _paused(world: WorldState, event: e.WorldPaused, at: float) -> WorldState:
     if world.ended or world.status is WorldStatus.PAUSED:
         return world
-    return replace(world, status=WorldStatus.PAUSED, before_pause=world.status)
+    return replace(
+        world, status=WorldStatus.PAUSED, before_pause=world.status, paused_when_cut=False
+    )
 
 
 def _continued(world: WorldState, event: e.WorldContinued, at: float) -> WorldState:
+    world = replace(world, paused_when_cut=False)
     if world.status is not WorldStatus.PAUSED:
         return world
     return replace(world, status=world.before_pause, last_output_at=at)
@@ -430,6 +453,7 @@ _WORLD: dict[type, Callable[[WorldState, Any, float], WorldState]] = {
     e.WorldPreparing: _preparing,
     e.WorktreeCreated: _worktree_created,
     e.CheckpointSaved: _checkpoint_saved,
+    e.WorldSetUp: _world_set_up,
     e.WorldRestored: _restored,
     e.WorldStarted: _world_started,
     e.StepStarted: _step_started,

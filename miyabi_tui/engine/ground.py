@@ -30,10 +30,13 @@ GONE = "its worktree was gone"
 class Ground:
     """The worktrees of one run's worlds."""
 
-    def __init__(self, bus: Bus, manager: FiveWorldsManager, keeper: Keeper) -> None:
+    def __init__(
+        self, bus: Bus, manager: FiveWorldsManager, keeper: Keeper, *, interactive: bool
+    ) -> None:
         self._bus = bus
         self._manager = manager
         self._keeper = keeper
+        self._interactive = interactive
 
     async def new(self, world: WorldId) -> Stand:
         """A worktree of the base for a world that has none.
@@ -46,8 +49,11 @@ class Ground:
         await self._created(world, worktree)
         return Stand(worktree=worktree)
 
-    async def again(self, world: WorldId, history: History | None) -> Stand:
+    async def again(self, world: WorldId, history: History | None, *, picked: bool) -> Stand:
         """The worktree of a resumed world, holding exactly what its journal says.
+
+        A world that was `picked` ends its work at once. One that was paused stays so where a
+        person can let it go on.
 
         Raises:
             WorktreeError: it cannot be made again.
@@ -55,32 +61,35 @@ class Ground:
         """
         state = self._bus.state.world(world)
         worktree, found, archived = await self._take_up(state)
-        gone = bool(found)
+        anew = found is not None
         checkpoint = await self._last_readable(state)
         past = history.present if history else None
-        if past and history and self._must_cut(state, checkpoint, past, gone=gone):
+        if past and history and self._must_cut(state, checkpoint, past, anew=anew):
             past = await self._cut(state, checkpoint, history)
             state = self._bus.state.world(world)
         # A step that could not be saved is only in the worktree: then that is left as it is.
         if checkpoint and not (past and past.step > checkpoint.step):
             wanted = state.commit or checkpoint.commit
             if difference := await self._keeper.difference(worktree, wanted):
-                if not gone:
+                if not anew:
                     found = difference
                     archived = await self._archive(worktree, state, f"found at a resume: {found}")
                 await self._keeper.put_back(worktree, wanted)
         step = past.step if past else 0
         await self._bus.emit(
-            e.WorldRestored(world=world, step=step, found=found, archived=archived)
+            e.WorldRestored(world=world, step=step, found=found or "", archived=archived)
         )
+        paused = state.paused_when_cut and self._interactive
+        if state.paused_when_cut and not paused:
+            await self._bus.emit(e.WorldContinued(world=world))
         return Stand(
             worktree=worktree,
-            fresh=gone or checkpoint is None,
+            fresh=not self._bus.state.world(world).set_up,
             checkpoint=checkpoint.commit if checkpoint else "",
             past=past,
             commit=state.commit,
-            paused=state.paused_when_cut,
-            picked=self._bus.state.picked is world,
+            paused=paused,
+            picked=picked,
         )
 
     async def back(self, world: WorldId, past: Past) -> Stand:
@@ -91,16 +100,15 @@ class Ground:
             GitError: it cannot be put back.
         """
         state = self._bus.state.world(world)
-        gone = True
         if state.worktree_ready:
-            worktree, found, _ = await self._take_up(state)
-            gone = bool(found)
+            worktree, _, _ = await self._take_up(state)
         else:
             worktree = await self._manager.spawn_world(world)
             await self._created(world, worktree)
         checkpoint = state.checkpoints[-1].commit
         await self._keeper.put_back(worktree, checkpoint)
-        return Stand(worktree=worktree, fresh=gone, checkpoint=checkpoint, past=past)
+        fresh = not self._bus.state.world(world).set_up
+        return Stand(worktree=worktree, fresh=fresh, checkpoint=checkpoint, past=past)
 
     async def archive(self, world: WorldId, reason: str) -> str:
         """Keep what the world's worktree holds now under a ref; empty where it has none.
@@ -132,15 +140,15 @@ class Ground:
             after=last.commit if last else "",
         )
 
-    async def _take_up(self, state: WorldState) -> tuple[Worktree, str, str]:
-        """The world's worktree; what had happened to it, and where that is archived."""
+    async def _take_up(self, state: WorldState) -> tuple[Worktree, str | None, str]:
+        """The world's worktree; why it had to be made anew, if so, and what is archived of it."""
         config = state.config
         path = Path(config.worktree) if config.worktree else self._manager.path(state.id)
         branch = config.branch or self._manager.branch(state.id)
         if state.worktree_ready:
             found = await self._manager.find(state.id, path, Path(state.git_dir), branch)
             if found is not None:
-                return found, "", ""
+                return found, None, ""
         worktree = await self._manager.rebuild(state.id, path, branch)
         archived = ""
         for moved in await anyio.to_thread.run_sync(_moved_aside, path):
@@ -159,13 +167,13 @@ class Ground:
         return None
 
     def _must_cut(
-        self, state: WorldState, checkpoint: Checkpoint | None, past: Past, *, gone: bool
+        self, state: WorldState, checkpoint: Checkpoint | None, past: Past, *, anew: bool
     ) -> bool:
         """Whether the files of the last steps are lost, so that the conversation must go back."""
         if checkpoint is None:
-            return gone
+            return anew
         lost = checkpoint is not state.checkpoints[-1]
-        return lost or (gone and past.step > checkpoint.step)
+        return lost or (anew and past.step > checkpoint.step)
 
     async def _cut(
         self, state: WorldState, checkpoint: Checkpoint | None, history: History

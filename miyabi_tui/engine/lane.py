@@ -120,6 +120,7 @@ class Lane:
             await self.pause()
         if stand.fresh:
             await self._set_up(stand.worktree)
+            await self._publisher.emit(e.WorldSetUp(world=world))
         if not self._checkpoint:
             kept = await self._keep(0, "what the agent begins with")
             ref = self._keeper.ref(world, 0)
@@ -250,9 +251,10 @@ class Lane:
             self._all.cancel()
 
     async def withdraw(self) -> None:
-        """End this lane without a word, and wait for it: another one takes its world over."""
-        self._all.cancel()
-        await self._over.wait()
+        """End this lane without a word, and wait for it: its world is taken back."""
+        if not self.ended:
+            self._all.cancel()
+            await self._over.wait()
 
     async def wrap_up(self) -> None:
         """End the agent's work now and go on to the review with what is there."""

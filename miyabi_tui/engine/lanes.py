@@ -12,6 +12,7 @@ from miyabi_tui.engine import events as e
 from miyabi_tui.engine.agents.past import histories
 from miyabi_tui.engine.errors import MiyabiError, StoreError, WorktreeError
 from miyabi_tui.engine.forking import forked
+from miyabi_tui.engine.state import step_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -50,11 +51,13 @@ class Lanes:
         self._ground = ground
         self._pasts = pasts
         self._lanes: dict[WorldId, Lane] = {}
-        self._at_work: set[WorldId] = set()
+        self._at_work: set[object] = set()  # lanes, and forks until their lane is there
         self._all_ended = anyio.Event()
+        self._closed = False
         self._unspawned: set[WorldId] = set()
         self._spawned = anyio.Event()
         self._base_scope: anyio.CancelScope | None = None
+        self._base_over = anyio.Event()
 
     def __iter__(self) -> Iterator[Lane]:
         return iter(list(self._lanes.values()))
@@ -65,37 +68,58 @@ class Lanes:
 
     @property
     def at_work(self) -> bool:
-        """Whether any world has not ended."""
+        """Whether any world has not ended, or is being taken back."""
         return bool(self._at_work)
 
     async def start_all(self) -> None:
         """A lane for every world that has not ended."""
+        picked = self._bus.state.picked
         open_worlds = [world for world in self._bus.state.worlds if not world.ended]
+        if picked is not None:
+            for world in [one for one in open_worlds if one.id is not picked]:
+                reason = f"{picked} was picked"
+                await self._bus.emit(e.WorldKilled(world=world.id, reason=reason))
+                open_worlds.remove(world)
         self._unspawned = {world.id for world in open_worlds}
         for world in open_worlds:
             lane = await self._workshop.lane(world.config)
+            place: Place = functools.partial(self._ground.new, world.id)
             if self._bus.state.resumed:
                 history = self._pasts.get(world.id)
-                self._start(lane, functools.partial(self._ground.again, world.id, history))
-            else:
-                self._start(lane, functools.partial(self._ground.new, world.id))
+                again, chosen = self._ground.again, world.id is picked
+                place = functools.partial(again, world.id, history, picked=chosen)
+            self._start(lane, place)
+
+    def close(self) -> None:
+        """Begin no lane any more: the race is about to end."""
+        self._closed = True
 
     def _start(self, lane: Lane, place: Place) -> None:
-        self._lanes[lane.world.id] = lane
+        if not self._closed:
+            self._lanes[lane.world.id] = lane
+            self._occupy(lane)
+            self._group.start_soon(self._run_lane, lane, place)
+
+    def _occupy(self, worker: object) -> None:
         if not self._at_work:
             self._all_ended = anyio.Event()
-        self._at_work.add(lane.world.id)
-        self._group.start_soon(self._run_lane, lane, place)
+        self._at_work.add(worker)
+
+    def _release(self, worker: object) -> None:
+        self._at_work.discard(worker)
+        if not self._at_work:
+            self._all_ended.set()
 
     async def run(self) -> None:
         """Until no world is at work any more."""
         if not self._workshop.reviewer.knows_base and self._base_scope is None:
-            self._base_scope = anyio.CancelScope()
-            self._group.start_soon(self._measure_base, self._base_scope)
+            self._base_scope, self._base_over = anyio.CancelScope(), anyio.Event()
+            self._group.start_soon(self._measure_base, self._base_scope, self._base_over)
         while self._at_work:
             await self._all_ended.wait()
         if self._base_scope is not None:
             self._base_scope.cancel()  # nobody waits for it any more
+            await self._base_over.wait()  # its worktree may be made again
             self._base_scope = None
 
     async def _run_lane(self, lane: Lane, place: Place) -> None:
@@ -108,10 +132,7 @@ class Lanes:
 
         await lane.run(placed)
         await self._count_spawned(world)  # also when it failed before it had a worktree
-        if self._lanes[world] is lane:
-            self._at_work.discard(world)
-            if not self._at_work:
-                self._all_ended.set()
+        self._release(lane)
 
     async def _count_spawned(self, world: WorldId) -> None:
         if self._spawned.is_set():
@@ -122,18 +143,21 @@ class Lanes:
             if there := tuple(self._manager.worktrees):
                 await self._bus.emit(e.WorldsSpawned(task=self._bus.state.task, worlds=there))
 
-    async def _measure_base(self, scope: anyio.CancelScope) -> None:
+    async def _measure_base(self, scope: anyio.CancelScope, over: anyio.Event) -> None:
         """Measure the base while the worlds think; its worktree goes when that is done."""
-        with scope:
-            await self._spawned.wait()
-            sandbox = await self._workshop.sandbox(None)
-            worktree = await self._manager.spawn_base()
-            try:
-                await self._workshop.reviewer.measure_base(worktree, sandbox)
-            finally:
-                with anyio.CancelScope(shield=True):
-                    await sandbox.stop()
-                    await self._remove(worktree)
+        try:
+            with scope:
+                await self._spawned.wait()
+                sandbox = await self._workshop.sandbox(None)
+                worktree = await self._manager.spawn_base()
+                try:
+                    await self._workshop.reviewer.measure_base(worktree, sandbox)
+                finally:
+                    with anyio.CancelScope(shield=True):
+                        await sandbox.stop()
+                        await self._remove(worktree)
+        finally:
+            over.set()
 
     async def _remove(self, worktree: Worktree) -> None:
         """Remove the base's worktree; what its tests left behind is no reason to fail."""
@@ -150,7 +174,7 @@ class Lanes:
 
     async def save(self, why: str) -> None:
         """Save every worktree at work as it is now; what cannot be saved is told."""
-        for lane in [self._lanes[world] for world in sorted(self._at_work)]:
+        for lane in [one for one in self if one in self._at_work]:
             try:
                 await lane.save(why)
             except StoreError:
@@ -172,21 +196,36 @@ class Lanes:
             raise KeyError(fork.step)
         event = forked(self._bus.state, fork, checkpoint.commit, self._request, self._manager)
         lane = await self._workshop.lane(event.config)
-        before, self._lanes[event.world] = self._lanes.get(event.world), lane
-        self._at_work.add(event.world)  # so that nobody chooses in between
+        self._occupy(fork)  # so that nobody chooses in between
         try:
-            if before is not None:
-                await before.withdraw()
-            reason = f"taken back to step {fork.step}"
-            archived = "" if fork.extra else await self._ground.archive(event.world, reason)
-            event = msgspec.structs.replace(event, archived=archived)
-            await self._bus.emit(event)
-        except BaseException:
-            self._at_work.discard(event.world)
-            self._all_ended.set()
+            event = await self._taken_back(event)
+            now = histories([*records, e.Record(0, 0.0, event)])[event.world]
+            self._start(lane, functools.partial(self._ground.back, event.world, now.present))
+        finally:
+            self._release(fork)
+
+    async def _taken_back(self, event: e.WorldForked) -> e.WorldForked:
+        """End what the world is at, archive what it holds, and write its other future down."""
+        before = self._lanes.get(event.world)
+        at_work = before is not None and not before.ended
+        if before is not None:
+            await before.withdraw()
+        try:
+            if event.world is event.source:
+                reason = f"taken back to {step_name(event.step)}"
+                archived = await self._ground.archive(event.world, reason)
+                event = msgspec.structs.replace(event, archived=archived)
+        except (MiyabiError, OSError) as error:
+            if at_work:
+                title, advice = "it was stopped to be taken back", "try again with r"
+                await self._bus.emit(
+                    e.WorldFailed(
+                        world=event.world, title=title, cause=str(error), next_step=advice
+                    )
+                )
             raise
-        now = histories([*records, e.Record(0, 0.0, event)])[event.world]
-        self._start(lane, functools.partial(self._ground.back, event.world, now.present))
+        await self._bus.emit(event)
+        return event
 
     async def _notice(self, text: str) -> None:
         await self._bus.emit(e.Notice(level=e.Level.WARNING, text=text))

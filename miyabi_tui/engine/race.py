@@ -18,6 +18,7 @@ from miyabi_tui.engine.lanes import Lanes
 from miyabi_tui.engine.merging import merge_winner
 from miyabi_tui.engine.repo.worktrees import Worktree
 from miyabi_tui.engine.scoring.selection import best, why
+from miyabi_tui.engine.state import step_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from miyabi_tui.engine.bus import Bus
     from miyabi_tui.engine.control import Fork
     from miyabi_tui.engine.ground import Ground
-    from miyabi_tui.engine.lane import Lane
     from miyabi_tui.engine.repo.git import Git
     from miyabi_tui.engine.repo.worktrees import FiveWorldsManager
     from miyabi_tui.engine.request import RunRequest
@@ -59,12 +59,20 @@ class Race:
         self._workshop = workshop
         self._group = anyio.create_task_group()
         self._lanes = Lanes(self._group, request, bus, manager, workshop, ground, pasts)
-        self._hand = anyio.Lock()
+        self._hand = anyio.Lock()  # one decision at a time, a person's or ours
         self._picked: WorldId | None = bus.state.picked
         self._merge_asked = False
+        self._merge_tried = False
+        self._chosen = bus.state.winner is not None
+        self._started = False
         self._stopped = False
+        self._over = False
         self._asked = anyio.Event()
-        self.racing = True
+
+    @property
+    def racing(self) -> bool:
+        """Whether a world is at work, or is about to be."""
+        return not self._started or self._lanes.at_work
 
     async def run(self) -> None:
         """The whole race, up to and with `RunFinished`.
@@ -76,28 +84,71 @@ class Race:
         try:
             async with self._group as group:
                 await self._lanes.start_all()
+                self._started = True
                 group.start_soon(self._lanes.save_by_the_clock)
-                while True:
-                    if self._lanes.at_work:
-                        await self._run_lanes()
-                    if self._bus.state.winner is None:
-                        await self._bus.emit(e.PhaseChanged(phase=e.Phase.CHOOSING))
-                        await self._choose()
-                    if await self._conclude():
-                        break
-                await self._finish()
+                while not await self._settled():
+                    await self._asked.wait()
+                    self._asked = anyio.Event()
                 group.cancel_scope.cancel()
         finally:
             with anyio.CancelScope(shield=True), anyio.move_on_after(SAVED_WITHIN):
+                await self._wind_up()
+
+    async def _settled(self) -> bool:
+        """Race as long as a world is at work, then decide; True when the run is over."""
+        while True:
+            if self._lanes.at_work:
+                await self._bus.emit(e.PhaseChanged(phase=e.Phase.RACING))
+                await self._lanes.run()
+            async with self._hand:
+                if self._lanes.at_work:  # a person was quicker
+                    continue
+                if not await self._decide():
+                    return False
+                self._over = True
+                await self._finish()
+                return True
+
+    async def _wind_up(self) -> None:
+        """Let what a person has begun come to its end, and save what is cut short."""
+        self._lanes.close()
+        async with self._hand:
+            if not self._over:
+                self._over = True
                 await self._lanes.save("interrupted")
 
-    async def _run_lanes(self) -> None:
-        self.racing = True
-        await self._bus.emit(e.PhaseChanged(phase=e.Phase.RACING))
-        await self._lanes.run()
-        self.racing = False
-
     # --- the choice -------------------------------------------------------------------------------
+
+    async def _decide(self) -> bool:
+        """Choose, and merge by policy or on the person's word; True when nothing is left."""
+        policy, interactive = self._request.merge, self._request.interactive
+        if self._bus.state.commit:  # merged, and killed before its last event
+            return True
+        if self._picked is not None and self._chosen:
+            await self._select_picked(self._picked)
+        elif not self._chosen:
+            await self._bus.emit(e.PhaseChanged(phase=e.Phase.CHOOSING))
+            await self._choose()
+        self._chosen = True
+        if self._stopped:
+            return True
+        if self._bus.state.winner is not None and self._wants_merge():
+            self._merge_tried = True
+            if await self._merge():
+                return True
+        self._merge_asked = False  # also what was pressed meanwhile
+        winner = self._bus.state.winner
+        if not interactive or (winner and policy is e.MergePolicy.NEVER):
+            return True
+        if winner and not self._bus.state.merge_ready:
+            await self._bus.emit(e.MergeReady(world=winner, branch=self._target()))
+        return False
+
+    def _wants_merge(self) -> bool:
+        """Whether the person or the policy wants it now, or an interrupted merge goes on."""
+        by_policy = self._request.merge is e.MergePolicy.AUTO and not self._merge_tried
+        begun = self._bus.state.merge_started is not None and not self._merge_tried
+        return self._merge_asked or by_policy or begun
 
     async def _choose(self) -> None:
         worlds = self._bus.state.worlds
@@ -139,33 +190,6 @@ class Race:
         )
 
     # --- the merge --------------------------------------------------------------------------------
-
-    async def _conclude(self) -> bool:
-        """Merge by policy, or wait for the person's word; False when worlds are at work again."""
-        policy, interactive = self._request.merge, self._request.interactive
-        if self._bus.state.commit:  # merged, and killed before its last event
-            return True
-        if self._bus.state.merge_started and await self._merge():
-            return True
-        if self._bus.state.winner and policy is e.MergePolicy.AUTO:
-            if await self._merge() or not interactive:
-                return True
-        elif not interactive or (self._bus.state.winner and policy is e.MergePolicy.NEVER):
-            return True
-        while not self._stopped:
-            if self._lanes.at_work:
-                return False
-            if (winner := self._bus.state.winner) and not self._bus.state.merge_ready:
-                await self._bus.emit(e.MergeReady(world=winner, branch=self._target()))
-            await self._asked.wait()
-            self._asked = anyio.Event()
-            if self._picked is not None:
-                await self._select_picked(self._picked)
-            elif self._merge_asked:
-                if self._bus.state.winner is not None and await self._merge():
-                    break
-                self._merge_asked = False  # also what was pressed meanwhile
-        return True
 
     def _target(self) -> str:
         return self._request.terms.target or self._bus.state.target
@@ -212,35 +236,46 @@ class Race:
         """Everywhere something of this race may run."""
         return [*self._workshop.sandboxes.values()]
 
-    def lane(self, world: WorldId) -> Lane | None:
-        """The lane of a world, None where it does not race."""
-        return self._lanes.get(world)
+    async def pause(self, world: WorldId) -> None:
+        """Freeze a world's commands and hold its next turn."""
+        async with self._hand:
+            if (lane := self._lanes.get(world)) and not self._over:
+                await lane.pause()
+
+    async def proceed(self, world: WorldId) -> None:
+        """Let a paused world go on."""
+        async with self._hand:
+            if (lane := self._lanes.get(world)) and not self._over:
+                await lane.proceed()
+
+    async def kill(self, world: WorldId) -> None:
+        """End a world."""
+        async with self._hand:
+            if (lane := self._lanes.get(world)) and not self._over:
+                lane.kill("killed by hand")
 
     async def fork(self, fork: Fork) -> None:
         """Let a world go on from a checkpoint: itself, or an extra one."""
         async with self._hand:
-            if refusal := self._why_no_fork():
-                return await self._notice(refusal)
+            if self._over:
+                return
+            if self._bus.state.commit or self._stopped:
+                return await self._notice("no world can go back any more: the race is over")
             try:
                 await self._lanes.fork(fork)
             except (KeyError, MiyabiError) as error:
                 cause = "there is no such checkpoint" if isinstance(error, KeyError) else error
-                return await self._notice(
-                    f"{fork.source} cannot go back to step {fork.step}: {cause}"
-                )
+                where = step_name(fork.step)
+                return await self._notice(f"{fork.source} cannot go back to {where}: {cause}")
             self._picked = None
+            self._chosen = self._merge_tried = False
             self._asked.set()
-
-    def _why_no_fork(self) -> str:
-        if self._bus.state.finished or self._bus.state.commit or self._stopped:
-            return "no world can go back any more: the race is over"
-        merging = self._bus.state.phase is e.Phase.MERGING
-        return "no world can go back now: the winner is being merged" if merging else ""
 
     async def pick(self, world: WorldId) -> None:
         """Take the person's choice; worlds still at work end."""
         async with self._hand:
-            await self._pick(world)
+            if not self._over:
+                await self._pick(world)
 
     async def _pick(self, world: WorldId) -> None:
         run, lane = self._bus.state, self._lanes.get(world)
@@ -277,10 +312,16 @@ class Race:
         self._merge_asked = True
         self._asked.set()
 
-    def conclude(self) -> None:
-        """Wait no longer for a word on the merge."""
-        self._stopped = True
-        self._asked.set()
+    async def conclude(self) -> bool:
+        """Wait no longer for a word on the merge; False while worlds are at work."""
+        if self.racing:
+            return False
+        async with self._hand:
+            if self.racing:  # one was just taken back
+                return False
+            self._stopped = True
+            self._asked.set()
+            return True
 
     async def _notice(self, text: str) -> None:
         await self._bus.emit(e.Notice(level=e.Level.WARNING, text=text))

@@ -56,9 +56,9 @@ class RecoveryManager:
         _check_open(run, interactive=interactive)
         git = await anyio.to_thread.run_sync(_repository, run)
         request = _request(run, interactive=interactive)
-        for world in run.worlds:
-            registry.check(world.config.model, run.terms.providers)
         going_on = tuple(one.id for one in run.worlds if one.cut_short or not one.ended)
+        for world in going_on:
+            registry.check(run.world(world).config.model, run.terms.providers)
         away = max(0.0, time.time() - run.at)
         resumed = e.RunResumed(away_seconds=away, worlds=going_on)
         return Recovery(

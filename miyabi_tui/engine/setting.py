@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from miyabi_tui.engine.repo.git import Git
     from miyabi_tui.engine.request import RunRequest
     from miyabi_tui.engine.scoring.toolchain import Toolchain
+    from miyabi_tui.engine.state import RunState
     from miyabi_tui.engine.worlds import WorldId
 
 SETTLED_SECONDS = 30.0
@@ -74,9 +75,9 @@ async def prepare(
             request, bus, manager, toolchain, reviewer, keeper, identity=author, owner=owner
         )
         try:
-            for world in run.worlds:
-                await workshop.model(registry.check(world.config.model, request.terms.providers))
-            ground = Ground(bus, manager, keeper)
+            for name in _models(run):
+                await workshop.model(registry.check(name, request.terms.providers))
+            ground = Ground(bus, manager, keeper, interactive=request.interactive)
             async with anyio.create_task_group() as group:
                 group.start_soon(sample, workshop.sandboxes, bus)
                 group.start_soon(_collect, git, journal, bus)
@@ -84,6 +85,11 @@ async def prepare(
                 group.cancel_scope.cancel()
         finally:
             await workshop.aclose()
+
+
+def _models(run: RunState) -> list[str]:
+    """The models of the worlds that race from now on."""
+    return sorted({world.config.model for world in run.worlds if not world.ended})
 
 
 async def _collect(git: Git, journal: Path, bus: Bus) -> None:
@@ -121,8 +127,7 @@ def _write(path: Path, text: str) -> None:
 
 async def _warn_of_unknown_prices(request: RunRequest, bus: Bus) -> None:
     """Say before the race that a dollar limit cannot hold; this also loads the price list."""
-    names = {world.model for world in request.worlds}
-    specs = [registry.check(name, request.terms.providers) for name in sorted(names)]
+    specs = [registry.check(name, request.terms.providers) for name in _models(bus.state)]
     unknown = [
         spec.name
         for spec in specs

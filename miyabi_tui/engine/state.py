@@ -56,6 +56,11 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
 RESUMABLE = (e.RunStatus.RUNNING, e.RunStatus.INTERRUPTED, e.RunStatus.FAILED)
 
 
+def step_name(step: int) -> str:
+    """A step in words; what came before the first one is the base."""
+    return f"step {step}" if step else "the base"
+
+
 class WorldState(msgspec.Struct, frozen=True, kw_only=True):
     """All there is to know about one world at one moment.
 
@@ -88,6 +93,7 @@ class WorldState(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: float | None = None
     last_output_at: float | None = None
     worktree_ready: bool = False
+    set_up: bool = False
     git_dir: str = ""
     cut_short: bool = False
     paused_when_cut: bool = False

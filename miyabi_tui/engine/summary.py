@@ -61,6 +61,7 @@ def result(run: RunState) -> dict[str, Any]:
 def _world(world: WorldState) -> dict[str, Any]:
     return {
         "status": world.status.value,
+        "cut_short": world.cut_short,
         "eligible": world.eligible,
         "score": world.score.as_dict() if world.score else None,
         "cost_usd": round(world.cost_usd, 6) if world.price_known else None,

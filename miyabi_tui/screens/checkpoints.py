@@ -149,7 +149,10 @@ class CheckpointScreen(ModalScreen["Fork | None"]):
             return
         from miyabi_tui.screens.fork import ForkScreen
 
+        dialog = self.query_one(".dialog")
+
         def answered(fork: Fork | None) -> None:
+            dialog.visible = True
             if fork is not None:
                 self.dismiss(fork)
 
@@ -160,6 +163,7 @@ class CheckpointScreen(ModalScreen["Fork | None"]):
             stands=lambda extra: self._stands(chosen, extra=extra),
             attached=self._attached,
         )
+        dialog.visible = False  # the form is smaller, and lies over it
         self.app.push_screen(form, answered)
 
     def action_leave(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from miyabi_tui.engine.state import WorldStatus
 from miyabi_tui.screens.refusals import free_world, why_no_room, why_not_go_back
 from miyabi_tui.widgets.words import points
 
@@ -29,6 +30,8 @@ def consequences(run: RunState, fork: Fork) -> str:
     said = [_elsewhere(run, fork) if fork.extra else _here(world, fork.step)]
     if not fork.extra and world.score is not None:
         said.append(f"Its score of {points(world.score.total)} goes; it is scored again.")
+    if not fork.extra and world.status is WorldStatus.PAUSED:
+        said.append("Its pause ends: it runs.")
     if run.winner:
         said.append(f"{run.winner} is the winner no longer: the race is decided again.")
     elif run.picked:

@@ -46,11 +46,12 @@ class HeadLine(ReadyRows):
         room = sum(cells(text) for text, _ in right)
         first = row(width, issue, right, self.ink, keep=max(8, width - room - 3))
         said = self._said(run)
-        # that nothing is billed is always said; what else is said gets the room that is left
+        # that nothing is billed is said before any news, but not before the end of an outcome
         ended = bool(outcome(run)[0])
         least = cells(said[0]) if ended else min(cells(said[0]), width // 2 - 6)
         tag = RECORDED if least + len(RECORDED) + 4 <= width else RECORDED_SHORT
-        recorded: list[Span] = [(tag, "warn")] if run.recorded else []
+        fits = not ended or least + len(tag) + 3 <= width
+        recorded: list[Span] = [(tag, "warn")] if run.recorded and fits else []
         return [first, row(width, [said], recorded, self.ink, keep=8)]
 
     def _issue(self, run: RunState) -> list[Span]:

@@ -118,9 +118,14 @@ class History:
 def _all_answered(
     turn: AssistantMessage, answers: list[ToolMessage | UserMessage]
 ) -> tuple[Message, ...]:
-    """The answers; what came after finish, or after a limit, was never run."""
-    missing = turn.tool_calls[len(answers) :]
-    return (*answers, *(ToolMessage(call.id, NOT_RUN, True) for call in missing))
+    """An answer for each call; what came after finish, or after a limit, was never run."""
+    given = {one.call_id: one for one in answers if isinstance(one, ToolMessage)}
+    if not turn.tool_calls or len(given) < len(answers):  # no calls, or calls without ids
+        missing = turn.tool_calls[len(answers) :]
+        return (*answers, *(ToolMessage(call.id, NOT_RUN, True) for call in missing))
+    return tuple(
+        given.get(call.id) or ToolMessage(call.id, NOT_RUN, True) for call in turn.tool_calls
+    )
 
 
 def _finished(turn: AssistantMessage) -> str | None:

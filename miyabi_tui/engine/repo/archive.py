@@ -107,7 +107,9 @@ def age(one: Kept) -> tuple[float, int, int]:
 def choose(
     found: Iterable[Kept], world: str, run: str, *, step: int | None, number: int | None
 ) -> Kept:
-    """The one that is meant: that step or archive entry, else the newest entry or checkpoint.
+    """The one that is meant: that step or archive entry, else the newest of all.
+
+    Of an archive entry and a checkpoint of the same second the entry is meant.
 
     Raises:
         UsageError: there is none, or the run is not clear.
@@ -123,22 +125,17 @@ def choose(
     if not of_world:
         worlds = ", ".join(sorted({one.world for one in of_run}))
         raise UsageError(f"nothing of {world!r} is kept of run {only}", f"it has {worlds}", _SEE)
-    archived = [one for one in of_world if one.kind == ARCHIVE]
     if step is not None:
         meant = [one for one in of_world if one.kind == STEP and one.step == step]
         what = f"no step {step}"
     elif number is not None:
-        meant = [one for one in archived if one.number == number]
+        meant = [one for one in of_world if one.kind == ARCHIVE and one.number == number]
         what = f"no archive entry {number}"
     else:
-        meant, what = archived or of_world, "nothing"
+        return max(of_world, key=lambda one: (one.date, one.kind == ARCHIVE, *age(one)[1:]))
     if not meant:
         raise UsageError(f"{what} of {of_world[0].world} is kept of run {only}", "", _SEE)
-    return max(meant, key=_number if meant[0].kind == ARCHIVE else age)
-
-
-def _number(one: Kept) -> tuple[float, int, int]:
-    return one.number, 0, 0
+    return meant[0]
 
 
 def restore(git: Git, one: Kept, *, branch: str = "", folder: str = "") -> Restored:

@@ -225,14 +225,14 @@ def resolve_commit(git: Git, ref: str) -> str:
 
 
 def check_branch(git: Git, name: str) -> None:
-    """Make sure that `name` can be a branch to merge into; it need not exist yet.
+    """Make sure that `name` can be a branch; it need not exist yet.
 
     Raises:
         UsageError: git takes no branch of that name.
     """
     code, _ = git.run("check-ref-format", "--branch", name, allowed=(0, 1, 128))
     if code or name == "HEAD" or name.startswith("@"):
-        raise UsageError(f"the target {name!r} cannot be a branch", "", "name a branch, e.g. main")
+        raise UsageError(f"{name!r} cannot be a branch", "", "give another name")
 
 
 def uncommitted(git: Git) -> int:

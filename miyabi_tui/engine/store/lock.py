@@ -34,11 +34,11 @@ def driving(journal: Path, run_id: str) -> Iterator[None]:
         held = _take(path, PROBED_SECONDS)
     except BlockingIOError as error:
         pid = driver(journal, run_id)
-        which = f" (process {pid})" if pid else ""
+        which = f", process {pid}" if pid else ""
         raise UsageError(
             f"run {run_id} is still going on",
             f"another miyabi drives it{which}",
-            f"act on it there (m merges): miyabi attach {run_id}",
+            f"act on it there: miyabi attach {run_id}",
         ) from error
     except OSError as error:
         raise StoreError(
