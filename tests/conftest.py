@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +15,10 @@ from tests.repositories import Repository
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts what it puts into the background so; the programs under test must not be.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

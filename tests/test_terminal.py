@@ -6,7 +6,6 @@ import signal
 from typing import TYPE_CHECKING
 
 import psutil
-import pytest
 
 from miyabi_tui import ending
 from miyabi_tui.engine.worlds import WorldId
@@ -20,17 +19,19 @@ WORLDS = ("Alpha", "Beta", "Gamma", "Delta", "Epsilon")
 CTRL_C = "\x03"
 
 
-@pytest.mark.parametrize(("columns", "rows"), [(80, 24), (200, 50)])
-def test_the_demo_from_start_to_merge(tmp_path: Path, columns: int, rows: int, lean: Path) -> None:
+def test_the_demo_from_start_to_merge(tmp_path: Path, lean: Path) -> None:
+    """Begun in a small terminal, which becomes a large one."""
     with Terminal(
         *("-m", "miyabi_tui", "demo", "--speed", "max"),
         cwd=tmp_path,
-        columns=columns,
-        rows=rows,
+        columns=80,
+        rows=24,
         python=str(lean),
     ) as terminal:
         first = terminal.until(lambda text: all(name in text for name in WORLDS))
         assert "recorded" in first
+        terminal.until("42 of 45 tests pass")
+        terminal.resize(200, 50)
         terminal.until("merged into miyabi/issue-270")
         terminal.press("1", "d")
         terminal.until("+++ b/tally/entries.py")
