@@ -334,7 +334,7 @@ async def test_a_save_while_files_come_and_go(alpha: World) -> None:
 
     def churn() -> None:
         number = 0
-        while not stop.is_set():
+        while not stop.wait(0.0005):
             number += 1
             file = folder / f"f{number % 50}"
             file.unlink() if file.exists() else file.write_bytes(b"x" * (number % 5_000))

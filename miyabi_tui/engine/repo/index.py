@@ -33,7 +33,7 @@ SETTINGS = (
     "advice.addEmbeddedRepo=false",
 )
 DEEPEST = 20  # repositories inside of one another
-VANISHING = 20  # times that files may go away while they are taken
+VANISHING = 100  # times that files may go away while they are taken
 GONE = "No such file or directory"
 
 
