@@ -9,7 +9,7 @@ PYTHON ?= python3
 demo: $(STAMP)  ## Watch a recorded race: make demo ARGS="--speed 4"
 	$(BIN)/miyabi demo $(ARGS)
 
-test: $(STAMP)  ## All tests
+test: $(STAMP)  ## All tests, a worker for each core; ARGS="-n 0" for one after another
 	$(BIN)/python -m pytest $(ARGS)
 
 check: $(STAMP)  ## What CI runs: format, lint, the walls, types, tests
@@ -27,7 +27,7 @@ format: $(STAMP)  ## Format and mend what can be mended
 	$(BIN)/ruff check --fix .
 
 snapshots: $(STAMP)  ## Accept the screen as it is now; look at snapshots/*.svg before and after
-	$(BIN)/python -m pytest tests/test_board.py tests/test_screens.py tests/test_checkpoints_screen.py --snapshot-update
+	$(BIN)/python -m pytest -n 0 tests/test_board.py tests/test_screens.py tests/test_checkpoints_screen.py --snapshot-update
 
 bench: $(STAMP)  ## All benchmarks, one after another
 	$(BIN)/python -m benchmarks

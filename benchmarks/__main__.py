@@ -6,13 +6,27 @@ from benchmarks import (
     checkpoint,
     demo_overhead,
     first_frame,
+    guard,
     journal,
     kills,
+    limiter,
     resume_fold,
+    spending,
     startup,
 )
 
-ALL = (startup, first_frame, demo_overhead, checkpoint, journal, resume_fold, kills)
+ALL = (
+    startup,
+    first_frame,
+    demo_overhead,
+    checkpoint,
+    journal,
+    resume_fold,
+    limiter,
+    guard,
+    spending,
+    kills,
+)
 
 if __name__ == "__main__":
     results = []

@@ -22,7 +22,7 @@ import msgspec
 
 from miyabi_tui import ending, paths
 from miyabi_tui.engine import events as e
-from miyabi_tui.engine.engine import Engine
+from miyabi_tui.engine.engine import Engine, Raised
 from miyabi_tui.engine.errors import MiyabiError, UsageError
 from miyabi_tui.engine.request import RunRequest
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from miyabi_tui.engine.subscription import BufferedSubscription
 
 MODULE = "miyabi_tui.background"
-RESUME = b"resume"  # in the place of a request
+RESUME = b"resume"  # and the raised budgets, in the place of a request
 SAID_AT_MOST = 2_000  # characters of the log, where a child died without a word
 
 
@@ -63,8 +63,10 @@ def _path_in(kind: type, value: str) -> Any:
 # --- the parent -----------------------------------------------------------------------------------
 
 
-def start(order: RunRequest | str) -> tuple[str, int]:
+def start(order: RunRequest | str, raised: Raised | None = None) -> tuple[str, int]:
     """Begin a run in the background, or go on with the one of this id; its id and process.
+
+    `raised` are budgets in US dollars for the one that goes on.
 
     Returns when the run is in the journal and its engine answers.
 
@@ -78,7 +80,10 @@ def start(order: RunRequest | str) -> tuple[str, int]:
             child = _spawn(run_id, theirs)
         try:
             with contextlib.suppress(OSError):  # it died at once: its log says why
-                ours.sendall(RESUME if isinstance(order, str) else encode(order))
+                if isinstance(order, str):
+                    ours.sendall(RESUME + msgspec.json.encode(raised or {}))
+                else:
+                    ours.sendall(encode(order))
                 ours.shutdown(socket.SHUT_WR)
             _expect(run_id, ours, child)
             _reach(run_id)
@@ -168,8 +173,9 @@ def _drive(run_id: str, line: socket.socket) -> None:
 def _engine(run_id: str, order: bytes) -> Engine:
     from miyabi_tui.engine.repo.git import open_repository
 
-    if order == RESUME:
-        return Engine.resuming(run_id, paths.journal_path(), interactive=True)
+    if order.startswith(RESUME):
+        raised = msgspec.json.decode(order.removeprefix(RESUME), type=Raised)
+        return Engine.resuming(run_id, paths.journal_path(), interactive=True, raised=raised)
     request = decode(order)
     return Engine(
         lambda: (request, open_repository(request.repo)), paths.journal_path(), run_id=run_id

@@ -8,7 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from miyabi_tui.engine.events import Output, Record, RunFinished, RunResumed, RunStatus, world_of
+from miyabi_tui.engine.events import (
+    FallbackTried,
+    Output,
+    QuestionAnswered,
+    QuestionAsked,
+    Record,
+    RunFinished,
+    RunResumed,
+    RunStatus,
+    world_of,
+)
 from miyabi_tui.engine.fold import apply
 from miyabi_tui.engine.state import RunState
 
@@ -24,10 +34,15 @@ GONE = "the engine has gone"
 
 @dataclass(frozen=True)
 class Batch:
-    """What one pump brought: the new state, and each world's records for its stream."""
+    """What one pump brought: the new state, and each world's records for its stream.
+
+    `asked`: when each question of it came up, by its id; `settled`: the answers.
+    """
 
     state: RunState
     streams: Mapping[WorldId, Sequence[Record]] = field(default_factory=dict)
+    asked: Mapping[str, float] = field(default_factory=dict)
+    settled: Sequence[QuestionAnswered] = ()
 
 
 class Bridge:
@@ -65,12 +80,14 @@ class Bridge:
         for record in _worth_folding(records):
             state = apply(state, record)
         self.state = state
-        return Batch(state, streams)
+        asked = {one.event.id: one.at for one in records if isinstance(one.event, QuestionAsked)}
+        settled = [one.event for one in records if isinstance(one.event, QuestionAnswered)]
+        return Batch(state, streams, asked, settled)
 
 
 def _concerned(record: Record) -> Sequence[WorldId]:
     """The worlds in whose streams this is told."""
-    if isinstance(record.event, RunResumed):
+    if isinstance(record.event, RunResumed | FallbackTried):
         return record.event.worlds
     world = world_of(record.event)
     return () if world is None else (world,)

@@ -26,6 +26,7 @@ def parser() -> argparse.ArgumentParser:
     resume.add_argument(
         "run", nargs="?", default="", help="the run's id or its beginning (the newest, here)"
     )
+    _budget_flag(resume)
     _detach_flag(resume)
     _output_flags(resume)
     attach = commands.add_parser("attach", help="watch and steer a run that goes on elsewhere")
@@ -47,8 +48,22 @@ def parser() -> argparse.ArgumentParser:
         "run", nargs="?", default="", help="the run's id or its beginning (the newest)"
     )
     merge.add_argument("--target", metavar="BRANCH", default="", help="the branch to merge into")
+    _costs(commands.add_parser("costs", help="show what model calls have cost"))
     _keeping(commands)
     return main
+
+
+def _costs(costs: argparse.ArgumentParser) -> None:
+    costs.add_argument(
+        "--by",
+        choices=("day", "model", "world", "repo", "run", "issue"),
+        default="model",
+        help="one line for each of these (default: model)",
+    )
+    when = costs.add_mutually_exclusive_group()
+    when.add_argument("--month", metavar="YYYY-MM", type=_month, help="that month (default: this)")
+    when.add_argument("--all", action="store_true", help="everything that was ever spent")
+    costs.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _keeping(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -74,6 +89,25 @@ def _keeping(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
             where.add_argument("--all-repos", action="store_true", help="those of all runs")
         if command is not restore:
             command.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _budget_flag(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--budget", metavar="USD", type=_dollars, help="what the issue may cost, 0: no limit"
+    )
+    command.add_argument(
+        "--month-budget", metavar="USD", type=_dollars, help="what this month may cost in all"
+    )
+
+
+def _dollars(text: str) -> float:
+    try:
+        amount = float(text.removeprefix("$"))
+    except ValueError:
+        amount = -1.0
+    if not 0 <= amount < float("inf"):  # also what is no number at all
+        raise argparse.ArgumentTypeError(f"{text!r} is no amount of US dollars")
+    return amount
 
 
 def _detach_flag(command: argparse.ArgumentParser) -> None:
@@ -125,6 +159,14 @@ def _run(run: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--merge", choices=("ask", "auto", "never"), default="", help="what happens to the winner"
     )
+    run.add_argument(
+        "--complexity",
+        choices=("simple", "medium", "complex"),
+        default="",
+        help="how hard the issue is (default: estimated)",
+    )
+    _budget_flag(run)
+    run.add_argument("--no-cache", action="store_true", help="ask for every turn anew")
     run.add_argument("--speed", type=_speed, default=1.0, help="pace of replay/ models: 4, or max")
     _detach_flag(run)
     _output_flags(run)
@@ -134,6 +176,15 @@ def _number(text: str) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > 12:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number")
     return int(text)
+
+
+def _month(text: str) -> str:
+    year, dash, month = text.partition("-")
+    whole = f"{year}{month}"
+    sound = dash and len(year) == 4 and len(month) == 2 and whole.isascii() and whole.isdigit()
+    if not sound or not 1 <= int(month) <= 12:
+        raise argparse.ArgumentTypeError(f"{text!r} is no month: write it as 2026-11")
+    return text
 
 
 def _speed(text: str) -> float:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 
 from miyabi_tui import cli, ending, headless, paths
 from miyabi_tui.engine import events as e
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from miyabi_tui.engine.request import RunRequest
     from miyabi_tui.engine.state import RunState
     from miyabi_tui.engine.store.journal import RunRow
+    from miyabi_tui.engine.terms import Budgets
 
 TITLE_AT_MOST = 200
 EXIT_CODES = {
@@ -119,11 +121,17 @@ def resume(args: argparse.Namespace) -> int:
     interactive = args.detach or _has_screen(args)
     find = functools.partial(resuming.find, args.run, interactive=interactive)
     before = anyio.run(find)
+    asked = {e.Scope.ISSUE: args.budget, e.Scope.MONTH: args.month_budget}
+    raised = {scope: limit for scope, limit in asked.items() if limit is not None}
     if args.detach:
         from miyabi_tui import background
 
-        return _in_background(before.merge, *background.start(before.run_id), as_json=args.json)
-    engine = Engine.resuming(before.run_id, paths.journal_path(), interactive=interactive)
+        return _in_background(
+            before.merge, *background.start(before.run_id, raised), as_json=args.json
+        )
+    engine = Engine.resuming(
+        before.run_id, paths.journal_path(), interactive=interactive, raised=raised
+    )
     state = _drive(engine, args, interactive=interactive, told=before.seq)
     return EXIT_CODES[state.status]
 
@@ -168,10 +176,11 @@ def stop(args: argparse.Namespace) -> int:
 
 def _request(args: argparse.Namespace, interactive: bool) -> tuple[RunRequest, Git]:
     from miyabi_tui import config
+    from miyabi_tui.engine.costs.complexity import chosen
     from miyabi_tui.engine.models import registry
     from miyabi_tui.engine.repo import git as repository
     from miyabi_tui.engine.request import RunRequest
-    from miyabi_tui.engine.terms import Terms
+    from miyabi_tui.engine.terms import Strategy, Terms
 
     issue = _issue(args)
     git = repository.open_repository(Path(args.repo))
@@ -179,8 +188,12 @@ def _request(args: argparse.Namespace, interactive: bool) -> tuple[RunRequest, G
     settings = _flagged(config.load(git.work_tree), args)
     if settings.target:
         repository.check_branch(git, settings.target)
-    worlds = config.build_worlds(settings, _names(args.worlds))
-    specs = [registry.check(world.model, settings.providers) for world in worlds]
+    complexity = chosen(settings.complexity, issue, repository.files_of(git, base_commit))
+    worlds, limits = config.assigned(settings, complexity.level, _names(args.worlds))
+    models = [world.model for world in worlds]
+    if Strategy.SWITCH_MODEL in settings.on_failure:
+        models.append(settings.fallback.model)
+    specs = [registry.check(model, settings.providers) for model in models]
     for spec in specs:
         if spec.provider.kind is registry.Kind.REPLAY:
             registry.create(spec)  # reads the recording, and says now what is wrong with it
@@ -199,10 +212,18 @@ def _request(args: argparse.Namespace, interactive: bool) -> tuple[RunRequest, G
         merge=settings.merge,
         terms=Terms(
             target=settings.target,
-            limits=settings.limits,
+            limits=limits,
             checkpoints=settings.checkpoints,
             commands=settings.commands,
             providers=settings.providers,
+            retry=settings.retry,
+            breaker=settings.breaker,
+            budgets=settings.budgets,
+            cache=settings.cache,
+            prices=settings.prices,
+            termination=settings.termination,
+            on_failure=settings.on_failure,
+            fallback=settings.fallback,
             prompts=str(prompts or ""),
             env=settings.env,
             test_seconds=settings.test_seconds,
@@ -210,7 +231,14 @@ def _request(args: argparse.Namespace, interactive: bool) -> tuple[RunRequest, G
         ),
         recorded=all(spec.provider.kind is registry.Kind.REPLAY for spec in specs),
         interactive=interactive,
-        notices=(*_where_keys_go(settings), *((notice,) if dirty else ())),
+        notices=(
+            *_where_keys_go(settings),
+            *_what_may_be_spent(config.load(git.work_tree, {})),
+            *((notice,) if dirty else ()),
+        ),
+        complexity=e.ComplexityEstimated(
+            level=complexity.level, reasons=complexity.reasons, by_person=complexity.by_person
+        ),
     )
     return request, git
 
@@ -221,6 +249,18 @@ def _where_keys_go(settings: Settings) -> list[str]:
         f"this repository's settings send the key in {one.key_variable} to {one.base_url}"
         for one in settings.providers.values()
         if one.key_variable and one.base_url
+    ]
+
+
+def _what_may_be_spent(settings: Settings) -> list[str]:
+    """One line where the repository's own settings allow more than is usual."""
+    from miyabi_tui.engine.terms import Budgets
+
+    usual, set_to = Budgets(), settings.budgets
+    return [
+        f"this repository's settings set {name} to {f'${value:g}' if value else 'no limit'}"
+        for name in ("issue_usd", "month_usd")
+        if not 0 < (value := getattr(set_to, name)) <= getattr(usual, name)
     ]
 
 
@@ -235,9 +275,17 @@ def _flagged(settings: Settings, args: argparse.Namespace) -> Settings:
         "alternative_model": args.alternative_model,
         "target": args.target,
         "merge": e.MergePolicy(args.merge) if args.merge else None,
+        "complexity": args.complexity,
+        "cache": replace(settings.cache, enabled=False) if args.no_cache else None,
+        "budgets": _budgets(settings, args),
     }
-    return msgspec.structs.replace(
-        settings, **{name: value for name, value in flags.items() if value}
+    return replace(settings, **{name: value for name, value in flags.items() if value})
+
+
+def _budgets(settings: Settings, args: argparse.Namespace) -> Budgets:
+    asked = {"issue_usd": args.budget, "month_usd": args.month_budget}
+    return replace(
+        settings.budgets, **{name: value for name, value in asked.items() if value is not None}
     )
 
 
@@ -348,6 +396,20 @@ def merge(args: argparse.Namespace) -> int:
     from miyabi_tui import history
 
     print(anyio.run(history.merge, paths.journal_path(), args.run, args.target))
+    return cli.WINNER
+
+
+def costs(args: argparse.Namespace) -> int:
+    """`miyabi costs`: what was spent, of the whole machine's ledger."""
+    import anyio
+
+    from miyabi_tui import costing
+
+    ask = functools.partial(costing.costs, everything=args.all)
+    found = anyio.run(ask, paths.journal_path(), args.by, args.month)
+    if found.remark:
+        print(f"miyabi: {found.remark}", file=sys.stderr)
+    print(costing.page(found, as_json=args.json))
     return cli.WINNER
 
 

@@ -2,36 +2,70 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
-import tomllib
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
+from miyabi_tui.engine.costs.complexity import Level, applied, level_of
 from miyabi_tui.engine.errors import UsageError
-from miyabi_tui.engine.events import MergePolicy
-from miyabi_tui.engine.models.registry import Kind, Provider
+from miyabi_tui.engine.events import Complexity, MergePolicy
+from miyabi_tui.engine.models.registry import PROVIDERS, Kind, Provider, completed
 from miyabi_tui.engine.scoring.toolchain import Commands
-from miyabi_tui.engine.terms import Checkpoints, Limits
+from miyabi_tui.engine.terms import (
+    Breaker,
+    Budgets,
+    Cache,
+    Checkpoints,
+    Fallback,
+    Limits,
+    Price,
+    Retry,
+    Strategy,
+    Termination,
+)
 from miyabi_tui.engine.worlds import (
     FIVE,
     Effort,
     PromptVariant,
     WorldConfig,
+    WorldId,
     default_worlds,
     effort_for,
 )
+from miyabi_tui.settings_file import FILE, SettingsFile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-FILE = "miyabi.toml"
+__all__ = ["FILE", "Settings", "WorldSettings", "assigned", "build_worlds", "load"]
+
+AUTO = "auto"
+# The provider whose key is there first decides; the alternative is another model of it. OpenAI's
+# dearer gpt-6-astra is nobody's default: one whole answer of it costs more than a world may.
 DEFAULT_MODELS = {
-    # The provider whose key is there first decides; the alternative is another model of it.
-    "ANTHROPIC_API_KEY": ("anthropic/claude-sonnet-5-5", "anthropic/claude-opus-5-5"),
-    "OPENAI_API_KEY": ("openai/gpt-6.1-sol", "openai/gpt-6.1-terra"),
+    "ANTHROPIC_API_KEY": {
+        Complexity.MEDIUM: ("anthropic/claude-sonnet-5-5", "anthropic/claude-opus-5-5"),
+        Complexity.SIMPLE: ("anthropic/claude-haiku-5-5", "anthropic/claude-sonnet-5-5"),
+        Complexity.COMPLEX: ("anthropic/claude-opus-5-5", "anthropic/claude-sonnet-5-5"),
+    },
+    "OPENAI_API_KEY": {
+        Complexity.MEDIUM: ("openai/gpt-6.1-sol", "openai/gpt-6.1-terra"),
+        Complexity.SIMPLE: ("openai/gpt-6.1-terra", "openai/gpt-6-luna"),
+        Complexity.COMPLEX: ("openai/gpt-6.1-sol", "openai/gpt-6.1-terra"),
+    },
+}
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "merge": tuple(MergePolicy),
+    "effort": tuple(Effort),
+    "prompt": tuple(PromptVariant),
+    "kind": tuple(Kind),
+    "levels.effort": ("-1", "0", "1"),
+    "complexity": (AUTO, *Complexity),
+    "on_failure": tuple(Strategy),
 }
 
 
@@ -53,6 +87,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     `prompts`: a folder with your own versions of the prompt files, relative to the repository.
     `env`: further environment variables (patterns) that commands may see; never keys.
     `test_seconds`: the time limit of each build, test, lint and scan.
+    `complexity`: "auto" estimates how hard an issue is; `levels` say what each level races with.
+    `on_failure`: what is tried, one after another, when too few worlds succeed; see `fallback`.
+    `prices`: by PROVIDER/MODEL, in place of the price list's.
     """
 
     model: str = ""
@@ -67,6 +104,16 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     commands: Commands = Commands()
     providers: dict[str, Provider] = {}
     worlds: dict[str, WorldSettings] = {}
+    complexity: Literal["auto", "simple", "medium", "complex"] = "auto"
+    levels: dict[str, Level] = {}
+    retry: Retry = Retry()
+    breaker: Breaker = Breaker()
+    budgets: Budgets = Budgets()
+    cache: Cache = Cache()
+    prices: dict[str, Price] = {}
+    termination: Termination = Termination()
+    on_failure: tuple[Strategy, ...] = (Strategy.WAIT_FOR_HUMAN,)
+    fallback: Fallback = Fallback()
 
 
 def load(repo: Path, env: Mapping[str, str] | None = None) -> Settings:
@@ -75,110 +122,158 @@ def load(repo: Path, env: Mapping[str, str] | None = None) -> Settings:
     Raises:
         UsageError: a file is broken; the message names file, line and key.
     """
-    data, file, text = _read(repo)
-    for name in ("model", "alternative_model", "merge", "target"):
-        variable = f"MIYABI_{name.upper()}"
-        if value := (os.environ if env is None else env).get(variable):
-            if name == "merge" and value not in set(MergePolicy):
-                choices = ", ".join(MergePolicy)
-                raise UsageError(f"{variable} is {value!r}", "", f"one of {choices}")
-            data[name] = value
+    file = SettingsFile(repo)
+    data = file.data
+    _from_environment(data, os.environ if env is None else env)
+    _filled(data)
     try:
         settings = msgspec.convert(data, Settings)
     except msgspec.ValidationError as error:
-        raise _invalid(error, file, text) from error
-    unknown = sorted(name for name in settings.worlds if name.title() not in FIVE)
-    if unknown:
-        raise UsageError(
-            _place(file, text, ("worlds", unknown[0])) + f"there is no world {unknown[0]!r}",
-            "",
-            f"the worlds are {', '.join(world.lower() for world in FIVE)}",
-        )
-    return settings
+        raise file.invalid(error, _CHOICES, _culprit(data, error)) from error
+    _check(settings, file)
+    providers = {name: completed(name, one) for name, one in settings.providers.items()}
+    return msgspec.structs.replace(settings, providers=providers)
 
 
-def _read(repo: Path) -> tuple[dict[str, Any], Path, str]:
-    own, project = repo / FILE, repo / "pyproject.toml"
-    file = own if own.is_file() else project
-    try:
-        text = file.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return {}, own, ""
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read {file}", str(error)) from error
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        if file is project:  # somebody else's file: not ours to complain about
-            return {}, own, ""
-        line = re.search(r"line (\d+)", str(error))
-        where = f"{file}:{line[1]}" if line else str(file)
-        raise UsageError(f"{where} is not valid TOML", str(error), "mend that line") from error
-    if file is project:
-        data = data.get("tool", {}).get("miyabi", {})
-    return data, file, text
+def _culprit(data: dict[str, Any], error: msgspec.ValidationError) -> str:
+    """The name that msgspec leaves out: of the world, level, provider or price that is wrong."""
+    table = re.search(r"`\$\.(\w+)\[\.\.\.\]", str(error))
+    if table is None or not isinstance(entries := data.get(table[1]), dict):
+        return ""
+    for name, one in entries.items():
+        try:
+            msgspec.convert({table[1]: {name: one}}, Settings)
+        except msgspec.ValidationError:
+            return str(name)
+    return ""
 
 
-def _invalid(error: msgspec.ValidationError, file: Path, text: str) -> UsageError:
-    """`Expected `int`, got `str` - at `$.limits.steps`` with its file, line and key."""
-    message, _, path = str(error).partition(" - at `$")
-    keys = [key for key in re.split(r"\.|\[(?:\.\.\.|\d+)\]", path.rstrip("`")) if key]
-    if unknown := re.search(r"unknown field `(\w+)`", message):
-        keys.append(unknown[1])
-        message = f"there is no setting {unknown[1]!r}"
-    choices = _CHOICES.get(keys[-1] if keys else "")
-    next_step = f"one of {', '.join(choices)}" if choices else "see the settings in the README"
-    return UsageError(f"{_place(file, text, tuple(keys))}{message}", "", next_step)
+def _from_environment(data: dict[str, Any], env: Mapping[str, str]) -> None:
+    """Put what the environment says over what the file does.
 
-
-_CHOICES: dict[str, tuple[str, ...]] = {
-    "merge": tuple(MergePolicy),
-    "effort": tuple(Effort),
-    "prompt": tuple(PromptVariant),
-    "kind": tuple(Kind),
-}
-
-
-def _place(file: Path, text: str, keys: tuple[str, ...]) -> str:
-    """`file:line: key: `, as near to `keys` as the text allows.
-
-    msgspec writes […] for the key of a mapping, so `worlds.alpha.effort` is found by its ends.
+    Raises:
+        UsageError: a variable holds what it cannot.
     """
-    found, table, best = ".".join(keys), "", 0
-    for number, line in enumerate(text.splitlines(), start=1):
-        if header := re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", line):
-            table = header[1].replace('"', "").removeprefix("tool.miyabi").lstrip(".")
-            full = table
-        elif pair := re.match(r"\s*([\w.\"-]+)\s*=", line):
-            full = f"{table}.{pair[1]}".strip(".").replace('"', "")
-        else:
-            continue
-        if not best and _matches(full, keys):
-            found, best = full, number
-    return f"{file}:{best}: {found}: " if best else f"{file}: {found}: "
+    for name in ("model", "alternative_model", "merge", "target", "complexity"):
+        variable = f"MIYABI_{name.upper()}"
+        if value := env.get(variable):
+            if value not in _CHOICES.get(name, (value,)):
+                choices = ", ".join(_CHOICES[name])
+                raise UsageError(f"{variable} is {value!r}", "", f"one of {choices}")
+            data[name] = value
+    if value := env.get("MIYABI_BUDGET"):
+        budgets = data.setdefault("budgets", {})
+        if isinstance(budgets, dict):  # what else it is, is told with its place
+            budgets["issue_usd"] = _dollars("MIYABI_BUDGET", value)
 
 
-def _matches(full: str, keys: tuple[str, ...]) -> bool:
-    """Whether the dotted name has all of `keys` in order, and ends with the last."""
-    parts = iter(full.split("."))
-    return all(key in parts for key in keys) and full.split(".")[-1:] == list(keys[-1:])
+def _dollars(variable: str, value: str) -> float:
+    try:
+        number = float(value.removeprefix("$"))
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise UsageError(
+            f"{variable} is {value!r}", "", "a number of US dollars for an issue; 0 is no budget"
+        )
+    return number
 
 
-def resolve_models(settings: Settings, env: Mapping[str, str] | None = None) -> tuple[str, str]:
-    """The model and the alternative model: as set, else by the first key that is there."""
+def _filled(data: dict[str, Any]) -> None:
+    """Fill in what follows from what is written; what is no table is left to be told as wrong."""
+    providers = data.get("providers")
+    for name, table in providers.items() if isinstance(providers, dict) else ():
+        if isinstance(table, dict) and name in PROVIDERS:
+            table.setdefault("kind", PROVIDERS[name].kind.value)
+    limits = data.get("limits")
+    if isinstance(limits, dict) and "max_tokens" in limits:  # said for all levels
+        levels = data.setdefault("levels", {})
+        for name in Complexity if isinstance(levels, dict) else ():
+            if isinstance(table := levels.setdefault(name.value, {}), dict):
+                table.setdefault("max_tokens", limits["max_tokens"])
+
+
+def _check(settings: Settings, file: SettingsFile) -> None:
+    """What the types cannot say.
+
+    Raises:
+        UsageError: an unknown name, or a strategy without what it needs.
+    """
+    worlds = {world.lower() for world in FIVE}
+    for name in sorted(name for name in settings.worlds if name.lower() not in worlds):
+        names = ", ".join(world.lower() for world in FIVE)
+        place = file.place("worlds", name)
+        raise UsageError(f"{place}there is no world {name!r}", "", f"the worlds are {names}")
+    for name in sorted(settings.levels.keys() - set(Complexity)):
+        place = file.place("levels", name)
+        raise UsageError(
+            f"{place}there is no level {name!r}", "", f"the levels are {', '.join(Complexity)}"
+        )
+    for name in settings.prices:
+        if not all(name.partition("/")):
+            place = file.place("prices", *name.split("."))
+            raise UsageError(
+                f"{place}a price is for one model", "", 'write [prices."PROVIDER/MODEL"]'
+            )
+    if Strategy.SWITCH_MODEL in settings.on_failure and not settings.fallback.model:
+        raise UsageError(
+            f"{file.place('on_failure')}switch_model needs a model to switch to",
+            "",
+            'set it: [fallback] model = "PROVIDER/MODEL"',
+        )
+
+
+def resolve_models(
+    settings: Settings,
+    env: Mapping[str, str] | None = None,
+    complexity: Complexity = Complexity.MEDIUM,
+) -> tuple[str, str]:
+    """The model and the alternative one: as set, else of the level, by the first key there is."""
     source = os.environ if env is None else env
     present = [models for name, models in DEFAULT_MODELS.items() if source.get(name)]
-    model, alternative = (present or list(DEFAULT_MODELS.values()))[0]
-    chosen = settings.model or model
-    if settings.model and not settings.alternative_model:
-        pair = next((two for two in DEFAULT_MODELS.values() if chosen in two), None)
-        other = next((name for name in pair or () if name != chosen), chosen)
-        return chosen, other
-    return chosen, settings.alternative_model or alternative
+    model, alternative = (present or list(DEFAULT_MODELS.values()))[0][complexity]
+    if named := settings.model or level_of(settings.levels, complexity).model:
+        pairs = (two for models in DEFAULT_MODELS.values() for two in models.values())
+        pair = next((two for two in pairs if named in two), ())
+        model, alternative = named, next((name for name in pair if name != named), named)
+    return model, settings.alternative_model or alternative
+
+
+def assigned(
+    settings: Settings,
+    complexity: Complexity,
+    only: tuple[str, ...] = (),
+    env: Mapping[str, str] | None = None,
+) -> tuple[tuple[WorldConfig, ...], Limits]:
+    """The worlds that race on a task of this complexity, and their limits.
+
+    A model that a person has named may take fewer tokens than ours: its limit is not raised for a
+    complex task, unless `levels` say so.
+
+    Raises:
+        UsageError: `only` names a world that does not exist.
+    """
+    own = {WorldId(name.title()): change for name, change in settings.worlds.items()}
+    level = level_of(settings.levels, complexity)
+    said = settings.levels.get(complexity.value, Level()).max_tokens is not None
+    named = settings.model or settings.alternative_model or any(one.model for one in own.values())
+    if (named or level.model) and not said:
+        at_most = settings.limits.max_tokens
+        level = msgspec.structs.replace(level, max_tokens=min(level.max_tokens or at_most, at_most))
+    return applied(
+        build_worlds(settings, only, env, complexity),
+        settings.limits,
+        level,
+        own_effort={world for world, one in own.items() if one.effort is not None},
+        own_temperature={world for world, one in own.items() if one.temperature is not None},
+    )
 
 
 def build_worlds(
-    settings: Settings, only: tuple[str, ...] = (), env: Mapping[str, str] | None = None
+    settings: Settings,
+    only: tuple[str, ...] = (),
+    env: Mapping[str, str] | None = None,
+    complexity: Complexity = Complexity.MEDIUM,
 ) -> tuple[WorldConfig, ...]:
     """The worlds that race: the five defaults, changed by the settings, reduced to `only`.
 
@@ -193,7 +288,7 @@ def build_worlds(
             )
     wanted = {names[name.lower()] for name in only} or set(FIVE)
     changes = {name.lower(): change for name, change in settings.worlds.items()}
-    model, alternative = resolve_models(settings, env)
+    model, alternative = resolve_models(settings, env, complexity)
     return tuple(
         _changed(world, changes.get(world.id.value.lower(), WorldSettings()))
         for world in default_worlds(model, alternative)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from miyabi_tui.engine.control import Control
 
 NAME_WIDTH = 8
+WORTH_A_LINE = 5.0  # seconds of waiting
 
 
 def run(
@@ -57,7 +58,7 @@ def json_line(record: e.Record, state: RunState) -> str:
     import msgspec
 
     event = record.event
-    if isinstance(event, e.Output | e.Gauges):
+    if isinstance(event, e.Output | e.Gauges | e.TurnMetered):
         return ""
     if isinstance(event, e.RunFinished):
         return msgspec.json.encode(result(state)).decode()
@@ -72,7 +73,7 @@ def text_line(record: e.Record, state: RunState, *, resumable: bool = True) -> s
     if isinstance(record.event, e.RunFinished):
         text = closing(state, resumable=resumable)
     else:
-        text = plain(_say(record.event, state))
+        text = plain(_say(record, state))
     if not text:
         return ""
     seconds = int(state.elapsed(record.at))
@@ -83,7 +84,8 @@ def text_line(record: e.Record, state: RunState, *, resumable: bool = True) -> s
     return f"{clock}  {name}  {text.replace(chr(10), indent)}".rstrip()
 
 
-def _say(event: e.AnyEvent, state: RunState) -> str:
+def _say(record: e.Record, state: RunState) -> str:
+    event = record.event
     match event:
         case e.RunStarted(issue=issue):
             number = f"#{issue.number} " if issue.number is not None else ""
@@ -115,6 +117,36 @@ def _say(event: e.AnyEvent, state: RunState) -> str:
             return f"{event.ending}: {change}\n{event.summary}".rstrip()
         case e.WorldScored(world=world):
             return _scored(state.world(world))
+        case e.ComplexityEstimated():
+            why = ", ".join(event.reasons)
+            return f"the issue looks {event.level}: {why}"
+        case e.TurnDiscarded(cause=cause, again=again):
+            return f"discarded: {cause}{'; asked again' if again else ''}"
+        case e.WorldWaiting(reason=reason, until=until):
+            wait = (until or record.at) - record.at
+            return f"waits for {wait:.0f} s: {reason}" if wait >= WORTH_A_LINE else ""
+        case e.WorldTold(text=text):
+            return f"you: {text}"
+        case e.TestsSampled():
+            if not event.builds:
+                return f"does not build at {step_name(event.step)}"
+            return f"{event.passed} of {event.known} tests pass at {step_name(event.step)}"
+        case e.BreakerChanged():
+            return _breaker(event)
+        case e.SpentBefore(runs=runs):
+            many = f"{runs} earlier run{'s' * (runs > 1)}"
+            limit = state.budget_usd(e.Scope.ISSUE)
+            cost = f"{'≈' * event.estimated}${event.cost_usd:.2f}"
+            of = f" of its budget of ${limit:.2f}" if limit else ""
+            return f"{many} of this issue cost {cost}{of}"
+        case e.BudgetWarned() | e.BudgetRaised():
+            return _budget(event)
+        case e.QuestionAsked(title=title, text=text):
+            return f"{title}: {text}"
+        case e.QuestionAnswered(choice=choice, by_person=by_person) if choice:
+            return f"{choice}, {'as you said' if by_person else 'as nobody said anything'}"
+        case e.FallbackTried(strategy=strategy, reason=reason):
+            return f"{reason}: {strategy.replace('_', ' ')}"
         case e.WorldPaused():
             return "paused"
         case e.WorldContinued():
@@ -146,6 +178,22 @@ def _kept(event: e.WorldRestored | e.WorldForked) -> str:
     """What was found instead, and where it is."""
     found = f": {event.found}" if isinstance(event, e.WorldRestored) and event.found else ""
     return f"{found}; what was there is kept as {event.archived}" if event.archived else found
+
+
+def _breaker(event: e.BreakerChanged) -> str:
+    if event.state is e.BreakerState.OPEN:
+        return f"{event.provider} is left alone for a while: {event.cause}"
+    if event.state is e.BreakerState.HALF_OPEN:
+        return f"{event.provider} is tried again"
+    return f"{event.provider} answers again"
+
+
+def _budget(event: e.BudgetWarned | e.BudgetRaised) -> str:
+    whose = event.world or f"this {event.scope}"
+    if isinstance(event, e.BudgetRaised):
+        limit = f"${event.limit_usd:.2f}" if event.limit_usd else "no limit"
+        return f"the budget of {whose} is {limit} now"
+    return f"${event.spent_usd:.2f} of the budget of {whose}, ${event.limit_usd:.2f}, is spent"
 
 
 def _scored(world: WorldState) -> str:

@@ -80,7 +80,6 @@ def opened(recorded: bool = True, worlds: int = 5) -> Script:
             worlds=configs,
             merge=e.MergePolicy.ASK,
             recorded=recorded,
-            cost_limit_usd=None if recorded else 2.0,
         )
     )
     for config in configs:
@@ -258,6 +257,158 @@ def racing() -> Script:
     for world in (A, B, C, E):
         script.add(e.Output(world=world, channel=e.Channel.NOTE, text=""))
     return script
+
+
+def question(
+    kind: e.QuestionKind,
+    title: str,
+    text: str,
+    *choices: tuple[str, str, str],
+    key: str = "q1",
+    world: WorldId | None = None,
+    grace: tuple[str, float] | None = None,
+    amount: float | None = None,
+    least: float | None = None,
+) -> e.QuestionAsked:
+    """A question; `grace` is its default and the moment when that is done."""
+    return e.QuestionAsked(
+        id=key,
+        kind=kind,
+        title=title,
+        text=text,
+        choices=tuple(e.Choice(*one) for one in choices),
+        default=grace[0] if grace else "",
+        until=grace[1] if grace else None,
+        world=world,
+        amount=amount,
+        least=least,
+    )
+
+
+def rule(script: Script, world: WorldId = B, seconds: float = 49.0) -> e.QuestionAsked:
+    """A rule of early termination would stop a world."""
+    return question(
+        e.QuestionKind.RULE,
+        f"Stop {world} early?",
+        "Its last 3 calls were all `python -m pytest -q`, with the same result. It stands still"
+        " until you decide; after a stop, r takes it back to a checkpoint.",
+        ("x", "stop", "end it now, without a score"),
+        ("e", "keep", "end its work, and score what is there"),
+        ("l", "let run", "go on; this rule leaves it alone from now on"),
+        key=f"rule-{world}",
+        world=world,
+        grace=("stop", script.now + seconds),
+    )
+
+
+def over_budget() -> e.QuestionAsked:
+    """The issue's budget is spent."""
+    return question(
+        e.QuestionKind.BUDGET,
+        "the next turn may pass the budget of issue #270, $5.00",
+        "$4.98 is spent, and the turn may cost up to $0.12. It is not begun.",
+        ("r", "raise", "allow more, for this run"),
+        ("f", "finish", "the worlds' work ends here and is scored as it is"),
+        ("s", "stop", "end the run; miyabi resume goes on with it"),
+        key="budget-issue",
+        amount=10.0,
+        least=5.1,
+    )
+
+
+def hard(script: Script) -> Script:
+    """The task's complexity is known."""
+    reasons = ("3 files named", "140 words", "`race condition` is said")
+    return script.add(e.ComplexityEstimated(level=e.Complexity.MEDIUM, reasons=reasons))
+
+
+def waiting() -> Script:
+    """A bad day at the providers: one limited, one at a breaker, one retries, one streams."""
+    script = hard(racing())
+    script.records = [
+        replace(one, event=replace(one.event, recorded=False))
+        if isinstance(one.event, e.RunStarted)
+        else one
+        for one in script.records
+    ]
+    step(script, B, 2, text="On with it.", usage=Usage(6_400, 310))
+    said = "I would replace the whole parser by a table of states and"
+    sent = Sampling(MODEL, 0.3)
+    script.add(
+        e.StepStarted(world=B, step=3, sampling=sent),
+        e.Output(world=B, channel=e.Channel.REASONING, text="Quotes may hold 改行 as well."),
+        e.Output(world=B, channel=e.Channel.TEXT, text=said),
+        e.TurnDiscarded(
+            world=B,
+            step=3,
+            cause="the stream broke in the middle",
+            usage=Usage(6_500, 40, estimated=True),
+            cost_usd=0.0031,
+            again=True,
+        ),
+    )
+    now = script.now
+    breaker = e.BreakerChanged(
+        provider="openai",
+        state=e.BreakerState.OPEN,
+        cause="503 overloaded, 5 times running",
+        until=now + 42,
+    )
+    tests = e.TestsSampled(
+        world=A, step=2, builds=True, passed=41, known=44, seconds=3.2, failures=("test_quoted",)
+    )
+    script.add(
+        e.WorldWaiting(world=B, reason="attempt 2 of 3: The connection broke", until=now + 5),
+        e.WorldWaiting(world=C, reason="anthropic: rate limit", until=now + 13),
+        breaker,
+        e.WorldWaiting(world=E, reason="openai: breaker open", until=now + 42),
+        tests,
+    )
+    call(script, A, 2, "bash", "git diff --stat", out=" ledger/parse.py | 7 ++++---\n")
+    script.add(
+        e.WorldTold(world=A, text="use the csv module,\ndo not write a parser"),
+        e.StepStarted(world=A, step=3, sampling=sent, told=("use the csv module,…",)),
+    )
+    step_of(script, A, 3, cached=True)
+    script.add(
+        e.StepStarted(world=A, step=4, sampling=sent),
+        e.Output(world=A, channel=e.Channel.TEXT, text="The diff is small. Now the edge cases:"),
+        e.TurnMetered(world=A, step=4, usage=Usage(9_000, 400, estimated=True), cost_usd=0.0231),
+        e.WorldTold(world=A, text="空の行も試す"),
+    )
+    return script
+
+
+def step_of(script: Script, world: WorldId, number: int, *, cached: bool) -> None:
+    """A turn that comes to its end, perhaps from the cache."""
+    script.add(
+        e.TurnFinished(
+            world=world,
+            step=number,
+            message=AssistantMessage(),
+            usage=Usage(4_100, 120),
+            cost_usd=0.0 if cached else 0.0042,
+            stop_reason="tool_use",
+            seconds=0.1,
+            cached=cached,
+        )
+    )
+
+
+def asked() -> Script:
+    """One world is asked about."""
+    script = waiting()
+    return script.add(e.WorldPaused(world=B), rule(script))
+
+
+def spent() -> Script:
+    """The issue's budget is spent: all wait for the person."""
+    script = waiting()
+    script.add(e.BudgetWarned(scope=e.Scope.ISSUE, spent_usd=4.1, limit_usd=5.0))
+    step(script, D, 2, text="Now the fix.", usage=Usage(90_000, 4_000), cost=4.97)
+    for world in (A, B, C, D):
+        script.add(e.WorldWaiting(world=world, reason="budget: waits for your word"))
+    return script.add(over_budget())
 
 
 WORK = (
@@ -559,6 +710,14 @@ class FakeControl:
         """Fork."""
         self.asked.append(f"fork {fork.source} {fork.step}")
         self.forks.append(fork)
+
+    def tell(self, world: WorldId, text: str) -> None:
+        """Tell."""
+        self.asked.append(f"tell {world}: {text}")
+
+    def answer(self, question: str, choice: str, amount: float | None = None) -> None:
+        """Answer."""
+        self.asked.append(f"answer {question}: {choice} {amount or ''}".rstrip())
 
     def pick(self, world: WorldId) -> None:
         """Pick."""

@@ -25,7 +25,11 @@ def make_environment(folder: Path) -> Path:
             site.joinpath(installed.name).symlink_to(installed)
     ruff = Path(sys.executable).with_name("ruff")  # a program of its own
     folder.joinpath("bin", ruff.name).symlink_to(ruff)
-    return folder / "bin" / "python"
+    python = folder / "bin" / "python"
+    program = folder / "bin" / "pytest"
+    program.write_text(f"#!{python}\nimport pytest\n\nraise SystemExit(pytest.console_main())\n")
+    program.chmod(0o755)
+    return python
 
 
 def _plugs_into_pytest(installed: Path) -> bool:

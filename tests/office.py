@@ -70,7 +70,7 @@ class ScriptedModel:
         self.asked: list[Turn] = []
         self.asked_at: list[float] = []
         self.closed = 0
-        self.cost: float | None = None
+        self.cost: float | None = 0.25
 
     def sampling(self, turn: Turn) -> Sampling:
         return Sampling("scripted", temperature=turn.temperature)
@@ -130,7 +130,6 @@ class Office:
             self,
             self.gate,
             limits or Limits(steps=10, seconds=1e6, cost_usd=100),
-            lambda name, usage: 0.25,
             self.keep,
         )
         self.kept: list[tuple[int, str]] = []

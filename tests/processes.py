@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
+import psutil
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +41,20 @@ async def until_state(pid: int, wanted: str) -> None:
 async def until_gone(pid: int) -> None:
     """Return when the process has ended."""
     await until_state(pid, "-ZX")
+
+
+def left_in(folder: Path) -> list[psutil.Process]:
+    """The processes in a folder that do not go: what was killed needs a moment to be gone."""
+    end = time.monotonic() + 10
+    while left := [one for one in psutil.process_iter(["cwd"]) if _is_in(one, folder)]:
+        if time.monotonic() > end:
+            break
+        time.sleep(0.01)
+    return left
+
+
+def _is_in(process: psutil.Process, folder: Path) -> bool:
+    return Path(process.info["cwd"] or "/").is_relative_to(folder)
 
 
 class Pids:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from textual.geometry import Region
@@ -14,7 +14,6 @@ from miyabi_tui.engine import events as e
 from miyabi_tui.engine.control import Fork
 from miyabi_tui.engine.fold import fold
 from miyabi_tui.engine.worlds import FIVE, Effort, PromptVariant, WorldId
-from miyabi_tui.screens.checkpoints import CheckpointScreen
 from miyabi_tui.screens.commands import hints
 from miyabi_tui.screens.dialog import LeaveQuestion
 from miyabi_tui.screens.fork import ForkScreen
@@ -24,13 +23,12 @@ from miyabi_tui.widgets.checkpoint_list import tests_of as said_of_tests
 from miyabi_tui.widgets.words import age, outcome
 from tests import board_states as states
 from tests import snapshot_support  # noqa: F401
+from tests.desk import Desk, happen, press, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from textual.pilot import Pilot
-
-    from miyabi_tui.widgets.rows import ReadyRows
 
 A, B, C, D, E = FIVE
 ZETA = WorldId.ZETA
@@ -44,62 +42,6 @@ def _utc() -> Iterator[None]:
         time.tzset()
         yield
     time.tzset()
-
-
-class Desk:
-    """An app over a script, its fake engine, and what it said in passing."""
-
-    def __init__(self, script: states.Script, *, attached: bool = False) -> None:
-        self.control = states.FakeControl(script)
-        self.control.attached = attached
-        self.app = MiyabiApp(self.control, clock=lambda: script.now + 1)
-        self.toasts: list[str] = []
-        self.app.notify = self._toast  # type: ignore[method-assign]
-
-    def _toast(self, message: str, **_: Any) -> None:
-        self.toasts.append(message)
-
-    @property
-    def screen(self) -> CheckpointScreen:
-        """The list, which is open."""
-        assert isinstance(self.app.screen, CheckpointScreen)
-        return self.app.screen
-
-    def shown(self, name: str) -> str:
-        """The text of a part of the open dialog."""
-        return str(self.app.screen.query_one(name, Static).content)
-
-    def stream(self, world: WorldId) -> str:
-        """All rows of a world's stream."""
-        text = self.app.race.board.pane(world).stream.text
-        return "\n".join(row.text.rstrip() for row in text.window(text.first, 10_000))
-
-    async def play(self, *keys: str) -> list[str]:
-        """Press the keys; what the engine was asked, without the start."""
-        async with self.app.run_test(size=(120, 40)) as pilot:
-            await press(pilot, *keys)
-            return self.control.asked[1:]
-
-
-def shown(widget: ReadyRows) -> str:
-    """The rows of a widget as they are on the screen."""
-    return "\n".join(strip.text.rstrip() for strip in widget.render_lines(widget.size.region))
-
-
-async def press(pilot: Pilot[int], *keys: str) -> None:
-    """Press one after another, each when the one before has had its effect."""
-    for key in keys:
-        if pilot.app.is_running:
-            await pilot.press(key)
-
-
-async def happen(desk: Desk, pilot: Pilot[int], *events: e.AnyEvent) -> None:
-    """Let something happen, and the screen see it."""
-    desk.control.more(*events)
-    desk.app.race.pump()
-    if isinstance(desk.app.screen, CheckpointScreen):
-        desk.app.screen.refresh_now()
-    await pilot.pause()
 
 
 def killed() -> states.Script:

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-import psutil
 import pytest
 
 from miyabi_tui import cli
@@ -20,6 +19,7 @@ from miyabi_tui.engine.worlds import WorldId
 from miyabi_tui.headless import board, text_line
 from tests import board_states as states
 from tests import racing
+from tests.processes import left_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -157,9 +157,7 @@ def test_a_signal_ends_the_run_and_all_it_started(
 
     assert code == 3
     assert lines[-1]["status"] == "interrupted"
-    worktree = repo / ".miyabi" / "worktrees"
-    for child in psutil.process_iter(["cwd"]):
-        assert not str(child.info["cwd"]).startswith(str(worktree))
+    assert left_in(repo / ".miyabi" / "worktrees") == []
 
 
 def test_a_reader_that_goes_away_ends_the_run(repo: Path, tmp_path: Path) -> None:

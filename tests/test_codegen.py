@@ -9,7 +9,7 @@ from miyabi_tui.engine import events as e
 from miyabi_tui.engine.agents.codegen import Attempt
 from miyabi_tui.engine.agents.gate import Gate
 from miyabi_tui.engine.agents.prompting import CORRECTION
-from miyabi_tui.engine.errors import ConnectionLost, StreamBroken
+from miyabi_tui.engine.errors import BudgetSpent, ConnectionLost, StreamBroken
 from miyabi_tui.engine.models.base import AssistantMessage, ToolMessage, Usage, UserMessage
 from miyabi_tui.engine.terms import Limits
 from miyabi_tui.engine.worlds import WorldId
@@ -80,24 +80,34 @@ async def test_the_step_limit() -> None:
     assert len(office.model.asked) == len(office.of(e.StepFinished)) == 4
 
 
-async def test_the_cost_limit_is_checked_before_each_turn() -> None:
-    office = Office(ScriptedModel(calls(bash("a"))), Limits(seconds=1e6, cost_usd=0.75))
-    assert await office.work() == Attempt(e.Ending.COST_LIMIT)
-    assert len(office.model.asked) == 3  # a quarter each
+async def test_a_spent_budget_ends_the_work_and_keeps_its_result() -> None:
+    said = "the budget of Alpha of $1.00 is spent"
+    office = Office(ScriptedModel(calls(bash("a")), BudgetSpent(said)))
+    assert await office.work() == Attempt(e.Ending.COST_LIMIT, said)
+    assert office.toolbox.ran == ["a"]
 
 
-async def test_a_cost_that_the_provider_names_counts_instead_of_the_price() -> None:
-    model = ScriptedModel(calls(bash("a")))
-    model.cost = 0.75
-    office = Office(model, Limits(seconds=1e6, cost_usd=0.75))
-    await office.work()
-    assert [event.cost_usd for event in office.of(e.TurnFinished)] == [0.75]
+async def test_what_the_person_says_joins_with_the_next_turn() -> None:
+    office = Office(ScriptedModel(calls(bash("a")), calls(bash("b")), calls(FINISH)))
+    async with anyio.create_task_group() as group:
+        group.start_soon(office.work)
+        await anyio.sleep(MINUTE / 2)  # the first turn streams
+        office.agent.tell("Look at the parser.")
+        office.agent.tell("And at its tests.")
+    said = ("Look at the parser.", "And at its tests.")
+    assert [event.told for event in office.of(e.StepStarted)] == [(), said, ()]
+    assert tuple(office.told(2)[-2:]) == said
+    assert not office.agent.listens
 
 
-async def test_no_cost_at_all_is_asked_for() -> None:
-    office = Office(ScriptedModel(calls(FINISH)), Limits(cost_usd=0.0))
-    assert await office.work() == Attempt(e.Ending.COST_LIMIT)
-    assert office.model.asked == []
+async def test_an_agent_that_is_told_something_in_its_last_turn_goes_on() -> None:
+    office = Office(ScriptedModel(calls(FINISH), calls(bash("b")), calls(FINISH)))
+    async with anyio.create_task_group() as group:
+        group.start_soon(office.work)
+        await anyio.sleep(MINUTE / 2)
+        office.agent.tell("One more thing.")
+    assert office.told(2)[-1] == "One more thing."
+    assert office.toolbox.ran == ["b"]
 
 
 async def test_the_time_limit_is_checked_before_each_call() -> None:

@@ -85,7 +85,7 @@ async def test_a_test_command_with_a_report_of_its_own(project: Project) -> None
 async def test_a_test_command_over_time(project: Project) -> None:
     project.put({"a.sh": ""})
     commands = Commands(test="echo '1 passed'; sleep 600", build="sleep 600", lint="true")
-    measured = await project.measure(commands=commands, limit=0.4)
+    measured = await project.measure(commands=commands, limit=1.0)
     assert measured.build_failures == ("sleep 600: the time limit",)
     assert measured.tests.remark == "the test command ended with the time limit"
     assert measured.tests.outcomes == {"test 1": P, "the test command": F}

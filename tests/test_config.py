@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from miyabi_tui import config
 from miyabi_tui.engine.errors import UsageError
-from miyabi_tui.engine.events import MergePolicy
+from miyabi_tui.engine.events import Complexity, MergePolicy
 from miyabi_tui.engine.models import registry
+from miyabi_tui.engine.models.base import Usage
+from miyabi_tui.engine.models.prices import cost_usd
 from miyabi_tui.engine.worlds import Effort, PromptVariant, WorldId
 
 if TYPE_CHECKING:
@@ -76,6 +78,32 @@ def test_environment_is_above_the_file(tmp_path: Path) -> None:
         ('merge = "later"\n', "one of ask, auto, never"),
         ("a = 1\nmodel = \n", "miyabi.toml:2 is not valid TOML"),
         ('[providers.x]\nbase_url = "u"\n', "Object missing required field `kind`"),
+        ('complexity = "hard"\n', "miyabi.toml:1: complexity: Invalid enum value 'hard'"),
+        ('complexity = "hard"\n', "one of auto, simple, medium, complex"),
+        ("[levels.hard]\n", "miyabi.toml:1: levels.hard: there is no level 'hard'"),
+        (
+            "[levels.simple]\neffort = -1\n[levels.complex]\neffort = 2\n",
+            "miyabi.toml:4: levels.complex.effort: Expected `int` <= 1",
+        ),
+        ('[levels.simple]\neffort = "low"\n', "one of -1, 0, 1"),
+        ('on_failure = ["retry"]\n', "miyabi.toml:1: on_failure: Invalid enum value 'retry'"),
+        ('on_failure = ["retry"]\n', "one of accept_partial, lower_temperature, switch_model"),
+        (
+            'model = "a/b"\non_failure = ["skip", "switch_model"]\n',
+            "miyabi.toml:2: on_failure: switch_model needs a model to switch to "
+            '(set it: [fallback] model = "PROVIDER/MODEL")',
+        ),
+        ("[budgets]\nwarn_at = 80\n", "miyabi.toml:2: budgets.warn_at: Expected `float` <= 1"),
+        ("[retry]\nattempts = 0\n", "miyabi.toml:2: retry.attempts: Expected `int` >= 1"),
+        ("budgets = 5\n", "miyabi.toml:1: budgets: Expected `object`, got `int`"),
+        ('[prices.qwen3]\ninput = 1\noutput = 1\n', 'write [prices."PROVIDER/MODEL"]'),
+        (
+            '[prices."a/b-1.5"]\ninput = 1\noutput = 1\n[prices."a/c-1.5"]\noutput = -1\ninput=1\n',
+            "miyabi.toml:5: prices.a/c-1.5.output: Expected `float` >= 0.0",
+        ),
+        ('[prices]\n"a/b" = {input = -1, output = 1}\n', "miyabi.toml:2: prices.a/b.input: Exp"),
+        ("[limits]\nmax_tokens = 0\n", "miyabi.toml:2: limits.max_tokens: Expected `int` >= 1"),
+        ("[providers.openai]\ntimeout_seconds = 0\n", "miyabi.toml:2: providers.openai.timeout"),
     ],
 )  # fmt: skip
 def test_a_broken_file_names_file_line_and_key(tmp_path: Path, text: str, line: str) -> None:
@@ -106,3 +134,178 @@ def test_an_empty_base_url_variable_is_no_base_url() -> None:
     env = {"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": ""}
 
     assert registry.check("openai/gpt", {}, env).base_url is None
+
+
+def test_every_setting_of_resilience_and_cost(tmp_path: Path) -> None:
+    text = """
+        on_failure = ["lower_temperature", "switch_model", "wait_for_human"]
+        [retry]
+        attempts = 5
+        [breaker]
+        seconds = 30
+        [budgets]
+        issue_usd = 2.5
+        [cache]
+        enabled = false
+        [prices."openai-chat/qwen3"]
+        input = 0.2
+        output = 0.8
+        [termination]
+        steps_without_edit = 0
+        [fallback]
+        model = "openai/gpt-6.1-terra"
+        [limits]
+        cost_usd = 0
+    """
+    settings = config.load(write(tmp_path, text), {})
+
+    assert [one.value for one in settings.on_failure] == [
+        "lower_temperature", "switch_model", "wait_for_human"
+    ]  # fmt: skip
+    assert (settings.retry.attempts, settings.retry.first_seconds) == (5, 1.0)
+    assert (settings.breaker.seconds, settings.budgets.issue_usd) == (30, 2.5)
+    assert (settings.cache.enabled, settings.termination.steps_without_edit) == (False, 0)
+    assert settings.prices["openai-chat/qwen3"].output == 0.8
+    assert settings.fallback.model == "openai/gpt-6.1-terra"
+    assert settings.limits.cost_usd == 0
+
+
+def test_without_settings_the_requirement_holds_for_them_too(tmp_path: Path) -> None:
+    settings = config.load(tmp_path, {})
+    provider = registry.check("anthropic/claude", {}, {"ANTHROPIC_API_KEY": "k"}).provider
+
+    assert (settings.retry.attempts, settings.breaker.failures) == (3, 5)
+    assert (settings.budgets.issue_usd, settings.budgets.month_usd) == (5.0, 1_000.0)
+    assert (settings.cache.entries, settings.cache.days) == (1_000, 7.0)
+    assert (provider.requests_per_minute, provider.tokens_per_minute) == (50, 40_000)
+
+
+def test_a_well_known_provider_needs_only_what_is_different(tmp_path: Path) -> None:
+    text = """
+        [providers.anthropic]
+        requests_per_minute = 1000
+        [providers.openai]
+        base_url = "https://proxy.example/v1"
+        count_cached_tokens = false
+        timeout_seconds = 60
+    """
+    settings = config.load(write(tmp_path, text), {})
+    env = {"ANTHROPIC_API_KEY": "k", "OPENAI_API_KEY": "k"}
+    claude = registry.check("anthropic/claude", settings.providers, env)
+    gpt = registry.check("openai/gpt", settings.providers, env)
+
+    assert (claude.provider.kind, claude.base_url) == (registry.Kind.ANTHROPIC, None)
+    assert claude.provider.requests_per_minute == 1_000
+    assert claude.provider.tokens_per_minute == 40_000
+    assert not claude.provider.counts_cached and not gpt.provider.counts_cached
+    assert registry.Provider(registry.Kind.OPENAI).counts_cached
+    assert (gpt.base_url, gpt.provider.timeout_seconds) == ("https://proxy.example/v1", 60)
+    # So that the person is told where the repository sends the key.
+    assert settings.providers["openai"].key_variable == "OPENAI_API_KEY"
+
+
+def test_a_provider_is_silent_for_as_long_as_is_set() -> None:
+    provider = registry.Provider(
+        registry.Kind.OPENAI_CHAT, base_url="http://127.0.0.1:1/v1", timeout_seconds=7
+    )
+    model: Any = registry.create(registry.check("x/y", {"x": provider}, {}), env={})
+
+    assert model._client.timeout.read == 7
+
+
+def test_the_environment_says_budget_and_complexity(tmp_path: Path) -> None:
+    write(tmp_path, 'complexity = "simple"\n[budgets]\nissue_usd = 1\nmonth_usd = 9\n')
+    env = {"MIYABI_COMPLEXITY": "complex", "MIYABI_BUDGET": "$7.50"}
+
+    settings = config.load(tmp_path, env)
+
+    assert settings.complexity == "complex"
+    assert (settings.budgets.issue_usd, settings.budgets.month_usd) == (7.5, 9)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("MIYABI_BUDGET", "much", "MIYABI_BUDGET is 'much' (a number of US dollars"),
+        ("MIYABI_BUDGET", "-1", "0 is no budget"),
+        ("MIYABI_BUDGET", "inf", "0 is no budget"),
+        ("MIYABI_COMPLEXITY", "hard", "one of auto, simple, medium, complex"),
+        ("MIYABI_MERGE", "later", "one of ask, auto, never"),
+    ],
+)
+def test_a_wrong_variable_is_told(tmp_path: Path, variable: str, value: str, says: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        config.load(tmp_path, {variable: value})
+
+    assert variable in str(caught.value) and says in str(caught.value)
+
+
+SIMPLE, MEDIUM, COMPLEX = Complexity
+KEYS = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY")
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("level", list(Complexity))
+def test_every_level_has_models_of_known_price(tmp_path: Path, key: str, level: Complexity) -> None:
+    worlds, limits = config.assigned(config.load(tmp_path, {}), level, env={key: "k"})
+
+    assert worlds[0].model != worlds[4].model
+    for world in worlds:
+        assert registry.check(world.model, {}, {key: "k"})
+        worst = cost_usd(world.model, Usage(output_tokens=limits.max_tokens))
+        assert worst is not None and worst < limits.cost_usd  # else no call would be begun
+
+
+def test_harder_tasks_get_more(tmp_path: Path) -> None:
+    settings, env = config.load(tmp_path, {}), {"ANTHROPIC_API_KEY": "k"}
+    found = [config.assigned(settings, level, env=env) for level in Complexity]
+
+    assert [worlds[0].model for worlds, _ in found] == [
+        "anthropic/claude-haiku-5-5", "anthropic/claude-sonnet-5-5", "anthropic/claude-opus-5-5"
+    ]  # fmt: skip
+    assert [worlds[2].effort for worlds, _ in found] == ["medium", "high", "high"]
+    assert [limits.max_tokens for _, limits in found] == [8_000, 16_000, 32_000]
+    assert found[1][0] == config.build_worlds(settings, env=env)
+
+
+def test_what_a_person_has_named_is_not_replaced(tmp_path: Path) -> None:
+    text = """
+        model = "openai/gpt-6.1-sol"
+        [worlds.gamma]
+        model = "openai/gpt-5.5"
+        effort = "low"
+        [worlds.delta]
+        temperature = 0.9
+        [levels.complex]
+        model = "openai/gpt-6-astra"
+        temperature = 0.1
+    """
+    settings = config.load(write(tmp_path, text), {})
+    worlds, limits = config.assigned(settings, COMPLEX, env={})
+    alpha, _, gamma, delta, epsilon = worlds
+
+    assert (alpha.model, epsilon.model) == ("openai/gpt-6.1-sol", "openai/gpt-6.1-terra")
+    assert (gamma.model, gamma.effort) == ("openai/gpt-5.5", Effort.LOW)
+    assert (delta.temperature, delta.effort) == (0.9, Effort.MEDIUM)
+    assert (alpha.temperature, alpha.effort) == (0.4, Effort.MEDIUM)
+    assert limits.max_tokens == 16_000  # who knows how many it takes?
+    assert config.assigned(settings, SIMPLE, env={})[1].max_tokens == 8_000
+
+
+def test_levels_of_the_settings(tmp_path: Path) -> None:
+    text = """
+        [limits]
+        max_tokens = 20000
+        [levels.simple]
+        model = "anthropic/claude-haiku-4-5"
+        effort = 0
+        [levels.complex]
+        max_tokens = 64000
+    """
+    settings, env = config.load(write(tmp_path, text), {}), {"ANTHROPIC_API_KEY": "k"}
+    found = {level: config.assigned(settings, level, env=env) for level in Complexity}
+
+    assert [limits.max_tokens for _, limits in found.values()] == [20_000, 20_000, 64_000]
+    assert found[SIMPLE][0][0].model == "anthropic/claude-haiku-4-5"
+    assert found[SIMPLE][0][0].effort == found[MEDIUM][0][0].effort
+    assert found[MEDIUM][0][0].model == "anthropic/claude-sonnet-5-5"

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import anyio
 import msgspec
-import psutil
 import pytest
 
 from miyabi_tui import background, cli, paths
@@ -53,8 +52,7 @@ class Project:
 
     def nothing_runs(self) -> bool:
         """Whether no process is left in the repository's worktrees."""
-        found = (one.info["cwd"] for one in psutil.process_iter(["cwd"]))
-        return not any(str(self.repo / ".miyabi") in str(cwd) for cwd in found)
+        return not processes.left_in(self.repo / ".miyabi")
 
 
 @pytest.fixture
@@ -144,7 +142,7 @@ def test_an_engine_that_is_killed_leaves_its_watchers_with_the_truth(
     anyio.run(processes.until_gone, project.pids[1])
     assert cli.main(["attach", other]) == 2
     assert "it was interrupted" in capfd.readouterr().err
-    anyio.run(processes.until, project.nothing_runs)
+    assert project.nothing_runs()
 
 
 def test_what_is_wrong_is_said_before_anything_begins(

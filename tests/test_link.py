@@ -144,13 +144,16 @@ async def test_every_command_arrives_as_it_was_given(tmp_path: Path) -> None:
         remote.kill(BETA)
         remote.pick(ALPHA)
         remote.fork(fork)
+        remote.tell(BETA, "mind\nthe gap")
+        remote.answer("budget:issue:", "raise", 7.5)
         remote.merge()
         remote.stop()
         answer = await anyio.to_thread.run_sync(remote.diff, BETA)
         assert answer == "the diff of Beta\n"
         assert run.control.asked == [
             *(("pause", ALPHA), ("proceed", ALPHA), ("kill", BETA), ("pick", ALPHA)),
-            *(("fork", fork), ("merge",), ("stop",)),
+            *(("fork", fork), ("tell", BETA, "mind\nthe gap")),
+            *(("answer", "budget:issue:", "raise", 7.5), ("merge",), ("stop",)),
         ]
     await everything(subscription)
     remote.leave()

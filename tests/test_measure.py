@@ -192,19 +192,19 @@ async def test_the_users_checkout_above_the_worktree_does_not_count(project: Pro
 
 
 @pytest.mark.parametrize(
-    ("tests", "remark"),
+    ("tests", "limit", "remark"),
     [
-        ("import os\ndef test_1(): os._exit(7)\n", "no report was written; exit code 7"),
-        ("def test_1():\n    while True: pass\n", "no report was written; the time limit"),
-        ("import pytest\ndef test_1(): pytest.exit('enough')\n", "ended with exit code 2"),
+        ("import os\ndef test_1(): os._exit(7)\n", 60, "no report was written; exit code 7"),
+        ("def test_1():\n    while True: pass\n", 1, "no report was written; the time limit"),
+        ("import pytest\ndef test_1(): pytest.exit('enough')\n", 60, "ended with exit code 2"),
     ],
     ids=["crash", "endless", "pytest.exit"],
 )  # fmt: skip
 async def test_a_run_that_does_not_come_to_its_end(
-    project: Project, tests: str, remark: str
+    project: Project, tests: str, limit: float, remark: str
 ) -> None:
     project.put({"test_a.py": tests})
-    measured = await project.measure(changed=[], limit=2.0)
+    measured = await project.measure(changed=[], limit=limit)
     assert measured.tests.remark.startswith(remark)
     assert not measured.tests.complete
 

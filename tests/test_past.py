@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import anyio
 import pytest
 from msgspec.structs import replace
 
@@ -10,7 +11,7 @@ from miyabi_tui.engine.agents.codegen import Attempt
 from miyabi_tui.engine.agents.past import histories
 from miyabi_tui.engine.models.base import AssistantMessage, ToolMessage, UserMessage
 from miyabi_tui.engine.worlds import WorldId, default_worlds
-from tests.office import BROKEN, FINISH, Office, ScriptedModel, bash, calls
+from tests.office import BROKEN, FINISH, MINUTE, Office, ScriptedModel, bash, calls
 from tests.virtual_time import VIRTUAL
 
 pytestmark = pytest.mark.anyio
@@ -56,6 +57,37 @@ async def test_cut_anywhere_it_ends_the_same_and_buys_no_turn_twice() -> None:
         assert steps == [1, 2, 3, 4], cut
 
 
+async def test_what_the_person_said_is_read_once_wherever_it_was_cut() -> None:
+    office = Office(ScriptedModel(*TURNS))
+    async with anyio.create_task_group() as group:
+        group.start_soon(office.work)
+        await anyio.sleep(2 * MINUTE)  # the first step's command runs
+        office.post(e.WorldTold(world=ALPHA, text="Mind the tests."))
+        office.agent.tell("Mind the tests.")
+    records = office.journal()
+    expected = histories(records)[ALPHA].present
+    assert UserMessage("Mind the tests.") in expected.messages
+    said = next(n for n, one in enumerate(records) if isinstance(one.event, e.WorldTold))
+    for cut in range(said + 1, len(records)):
+        past = histories(records[:cut])[ALPHA].present
+        again = Office(ScriptedModel(*TURNS))
+        again.events = [record.event for record in records[:cut]]
+        again.events.append(e.WorldRestored(world=ALPHA, step=past.step))
+        assert await again.work(past) == DONE, cut
+        assert histories(again.journal())[ALPHA].present.messages == expected.messages, cut
+        told = [text for one in again.of(e.StepStarted) for text in one.told]
+        assert set(told) == {"Mind the tests."}, cut
+
+
+async def test_what_was_said_before_the_first_turn_is_read_by_it() -> None:
+    said = e.Record(0, 0.0, e.WorldTold(world=ALPHA, text="Be quick."))
+    started = e.WorldStarted(world=ALPHA, system="s", messages=(UserMessage("the issue"),))
+    past = histories([said, e.Record(1, 0.0, started)])[ALPHA].present
+    office = Office(ScriptedModel(calls(FINISH)))
+    await office.work(past)
+    assert office.model.asked[0].messages[-1] == UserMessage("Be quick.")
+
+
 async def test_each_step_has_a_checkpoint_that_says_what_was_done() -> None:
     office = await whole()
     assert office.kept == [(1, "a; pytest -q"), (2, ""), (3, "b"), (4, "c; finishing")]
@@ -88,7 +120,7 @@ async def test_another_future_begins_with_the_same_past() -> None:
     before, after = found[ALPHA].at(2), found[ZETA].present
     assert after.system == "be bold"
     assert after.messages == (*before.messages, UserMessage("Look at the parser first."))
-    assert (after.step, after.pending, after.cost_usd) == (2, None, before.cost_usd)
+    assert (after.step, after.pending) == (2, None)
     assert found[ALPHA].present.step == 4  # the source is as it was
 
 

@@ -5,52 +5,28 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 import pytest
 
-from miyabi_tui.engine.errors import (
-    ConnectionLost,
-    ModelError,
-    Overloaded,
-    RateLimited,
-    RequestRefused,
-    StreamBroken,
-)
-from miyabi_tui.engine.models.anthropic import AnthropicModel
 from miyabi_tui.engine.models.base import (
     AssistantMessage,
-    Delta,
-    Message,
     ReasoningDelta,
     Sampling,
     TextDelta,
     ToolCall,
     ToolCallDelta,
     ToolMessage,
-    ToolSpec,
-    Turn,
     TurnEnd,
-    Usage,
     UserMessage,
 )
-from miyabi_tui.engine.models.faults import retry_after
-from miyabi_tui.engine.models.openai import OpenAIModel
-from miyabi_tui.engine.models.openai_chat import OpenAIChatModel
-from miyabi_tui.engine.worlds import FIVE, Effort, WorldId
-from tests.wire_server import Fault, Format, Say, Script, WireServer, scripted
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from miyabi_tui.engine.models.base import Model
+from miyabi_tui.engine.worlds import FIVE, WorldId
+from tests.providers import ASK, BASH, WIRES, answered, serving, turn
+from tests.wire_server import Format, Say, scripted
 
 pytestmark = pytest.mark.anyio
 
-BASH = ToolSpec("bash", "Run a command.", {"type": "object", "properties": {"command": {}}})
-ASK = UserMessage("fix the bug")
 TWO_CALLS = Say(
     reasoning="It is in the parser.\n\nOr in the lexer.",
     text="Let me look.",
@@ -58,77 +34,10 @@ TWO_CALLS = Say(
 )
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(autouse=True)
-def direct(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No proxy stands between the SDKs and the loopback."""
-    monkeypatch.setenv("NO_PROXY", "*")
-
-
-@pytest.fixture(params=["anthropic", "responses", "chat"])
+@pytest.fixture(params=WIRES)
 def wire(request: pytest.FixtureRequest) -> Format:
     chosen: Format = request.param
     return chosen
-
-
-def model_at(url: str, wire: Format, model: str = "", silence: float = 5.0) -> Model:
-    if wire == "anthropic":
-        name = model or "claude-opus-5"
-        return AnthropicModel(
-            name, provider="anthropic", api_key="key", base_url=url, timeout=silence
-        )
-    if wire == "responses":
-        name = model or "gpt-6-sol"
-        return OpenAIModel(
-            name, provider="openai", api_key="key", base_url=f"{url}/v1", timeout=silence
-        )
-    name = model or "qwen3-coder"
-    return OpenAIChatModel(
-        name, provider="local", api_key="key", base_url=f"{url}/v1", timeout=silence
-    )
-
-
-@asynccontextmanager
-async def serving(
-    script: Script | Say | Fault, wire: Format, model: str = "", silence: float = 5.0
-) -> AsyncIterator[tuple[WireServer, Model]]:
-    answer = script if callable(script) else lambda _: script
-    with WireServer(answer) as server:
-        client = model_at(server.url, wire, model, silence)
-        try:
-            yield server, client
-        finally:
-            await client.aclose()
-
-
-def turn(*messages: Message, world: WorldId = WorldId.ALPHA) -> Turn:
-    return Turn(
-        world=world,
-        system=f"You are careful.\nWorld: {world}",
-        messages=messages or (ASK,),
-        tools=(BASH,),
-        temperature=0.7,
-        effort=Effort.MEDIUM,
-    )
-
-
-async def answered(model: Model, request: Turn) -> tuple[list[Delta], TurnEnd]:
-    items = [item async for item in model.stream(request)]
-    end = items.pop()
-    assert isinstance(end, TurnEnd)
-    return [item for item in items if not isinstance(item, TurnEnd)], end
-
-
-async def failure(model: Model) -> tuple[list[Delta | TurnEnd], ModelError]:
-    items: list[Delta | TurnEnd] = []
-    with pytest.raises(ModelError) as caught:
-        async for item in model.stream(turn()):
-            items.append(item)  # noqa: PERF401  (a comprehension would lose them at the error)
-    return items, caught.value
 
 
 async def test_a_turn_streams_in_order_and_ends_whole(wire: Format) -> None:
@@ -253,132 +162,6 @@ async def test_a_turn_that_said_nothing_is_left_out(wire: Format) -> None:
     assert roles - {"system"} == {"user"}
 
 
-async def test_usage_includes_the_cached_tokens(wire: Format) -> None:
-    # Chat Completions servers report no cache writes.
-    used = Usage(900, 45, cache_read_tokens=600, cache_write_tokens=0 if wire == "chat" else 200)
-    async with serving(Say(text="ok", usage=used), wire) as (server, model):
-        _, end = await answered(model, turn())
-    assert end.usage == used
-    assert len(server.requests) == 1
-
-
-@pytest.mark.parametrize("form", ["responses", "chat"])
-async def test_usage_that_is_not_reported_is_estimated(form: Format) -> None:
-    async with serving(Say(text="a" * 400, usage=None), form) as (_, model):
-        _, end = await answered(model, turn())
-    assert end.usage.estimated
-    assert end.usage.output_tokens == 100
-    assert end.usage.input_tokens > 20
-
-
-@pytest.mark.parametrize(
-    ("fault", "expected", "next_step"),
-    [
-        (Fault("status", 429, "rate_limit_error", {"retry-after": "7"}), RateLimited, "fewer"),
-        (Fault("status", 429, "insufficient_quota"), RequestRefused, "add credit"),
-        (Fault("status", 529, "overloaded_error"), Overloaded, "another model"),
-        (Fault("status", 500), Overloaded, "another model"),
-        (Fault("status", 400, "invalid_request_error"), RequestRefused, "may not take"),
-        (Fault("status", 401, "authentication_error"), RequestRefused, "check the key in"),
-        (Fault("status", 404, "not_found_error"), RequestRefused, "check the model name"),
-    ],
-    ids=lambda value: f"{value.status}-{value.error}" if isinstance(value, Fault) else "",
-)
-async def test_a_refusal_says_what_and_why(
-    wire: Format, fault: Fault, expected: type[ModelError], next_step: str
-) -> None:
-    async with serving(fault, wire) as (server, model):
-        items, error = await failure(model)
-    assert items == []
-    assert type(error) is expected
-    assert f"{fault.status} for a test" in error.cause
-    assert "req_1" in error.cause
-    assert next_step in error.next_step
-    assert model.name in error.title
-    assert len(server.requests) == 1  # the SDK itself never retries
-    if isinstance(error, RateLimited):
-        assert error.retry_after == 7.0
-
-
-@pytest.mark.parametrize(
-    ("provider", "where"),
-    [("openai-chat", "OPENAI_API_KEY"), ("mine", "the variable that [providers.mine] names")],
-)
-async def test_a_refused_key_says_where_the_key_comes_from(provider: str, where: str) -> None:
-    with WireServer(lambda _: Fault("status", 401, "authentication_error")) as server:
-        model = OpenAIChatModel("m", provider=provider, api_key="k", base_url=f"{server.url}/v1")
-        _, error = await failure(model)
-        await model.aclose()
-    assert where in error.next_step
-
-
-@pytest.mark.parametrize(
-    ("fault", "expected"),
-    [
-        (Fault("drop_midway"), ConnectionLost),
-        (Fault("stall"), ConnectionLost),
-        (Fault("no_end"), StreamBroken),
-        (Fault("error_event", error="overloaded_error"), Overloaded),
-        (Fault("error_event", error="rate_limit_exceeded"), RateLimited),
-        (Fault("error_event", error="authentication_error"), RequestRefused),
-        (Fault("error_event", error="something_new"), StreamBroken),
-    ],
-    ids=lambda value: f"{value.kind}-{value.error}" if isinstance(value, Fault) else "",
-)
-async def test_a_stream_that_breaks_is_an_error(
-    wire: Format, fault: Fault, expected: type[ModelError]
-) -> None:
-    silence = 0.3 if fault.kind == "stall" else 5.0
-    async with serving(fault, wire, silence=silence) as (_, model):
-        items, error = await failure(model)
-    assert isinstance(items[0], TextDelta)
-    assert not any(isinstance(item, TurnEnd) for item in items)
-    assert type(error) is expected
-    if fault.kind == "error_event":
-        assert "broken for a test" in error.cause
-
-
-async def test_a_line_that_drops_before_the_answer_is_lost(wire: Format) -> None:
-    async with serving(Fault("drop"), wire) as (_, model):
-        _, error = await failure(model)
-    assert type(error) is ConnectionLost
-
-
-async def test_a_server_that_is_not_there_is_a_lost_connection(wire: Format) -> None:
-    with WireServer(lambda _: Say()) as server:
-        url = server.url
-    model = model_at(url, wire)
-    _, error = await failure(model)
-    await model.aclose()
-    assert type(error) is ConnectionLost
-    assert url in error.next_step
-
-
-async def test_an_address_without_its_scheme_is_refused(wire: Format) -> None:
-    model = model_at("127.0.0.1:9", wire)
-    _, error = await failure(model)
-    await model.aclose()
-    assert type(error) is RequestRefused
-    assert "base URL" in error.next_step
-
-
-async def test_cancelling_closes_the_connection(wire: Format) -> None:
-    async with serving(Fault("stall"), wire) as (server, model):
-        with anyio.CancelScope() as scope:
-            async for _ in model.stream(turn()):
-                scope.cancel()
-        assert scope.cancelled_caught
-        assert await anyio.to_thread.run_sync(server.wait_for_hangup)
-
-
-async def test_closing_the_generator_closes_the_connection(wire: Format) -> None:
-    async with serving(Fault("stall"), wire) as (server, model):
-        stream = model.stream(turn())
-        await anext(stream)
-        await stream.aclose()
-        assert await anyio.to_thread.run_sync(server.wait_for_hangup)
-
-
 @pytest.mark.parametrize(
     ("form", "name", "expected"),
     [
@@ -422,8 +205,6 @@ async def test_a_call_cut_off_by_the_limit_is_still_a_turn(wire: Format) -> None
         call = end.message.tool_calls[0]
         await answered(model, turn(ASK, end.message, ToolMessage(call.id, "malformed")))
     assert call.arguments == '{"command": "l'
-    expected = {"anthropic": "max_tokens", "responses": "max_output_tokens", "chat": "length"}
-    assert end.stop_reason == expected[wire]
     assert '"{\\"command' not in json.dumps(server.requests[1].body)
 
 
@@ -434,12 +215,6 @@ async def test_reasoning_that_led_to_nothing_is_not_sent_back_to_responses() -> 
         await answered(model, turn(ASK, end.message, UserMessage("go on")))
     assert end.message.reasoning == "Hm."
     assert [item["role"] for item in server.requests[1].conversation] == ["user", "user"]
-
-
-async def test_an_event_that_is_not_json_breaks_the_stream(wire: Format) -> None:
-    async with serving(Fault("garbled"), wire) as (_, model):
-        _, error = await failure(model)
-    assert type(error) is StreamBroken
 
 
 async def test_a_call_without_arguments_is_an_empty_object(wire: Format) -> None:
@@ -483,15 +258,6 @@ async def test_one_model_serves_five_worlds_at_once(wire: Format) -> None:
         world: turns[world][0].text for world in FIVE
     }
     assert {request.world for request in server.requests} == set(FIVE)
-
-
-def test_retry_after_is_read_in_all_its_forms() -> None:
-    assert retry_after({"retry-after": "1.5"}) == 1.5
-    assert retry_after({"retry-after-ms": "250", "retry-after": "1"}) == 0.25
-    assert retry_after({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}) == 0.0
-    assert (retry_after({"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT"}) or 0) > 1e9
-    for useless in ({}, {"retry-after": "soon"}, {"retry-after": "nan"}):
-        assert retry_after(useless) is None
 
 
 def test_the_sdks_are_loaded_by_the_constructors_only() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
@@ -21,10 +23,10 @@ from miyabi_tui.engine.state import RunState, WorldStatus
 from miyabi_tui.engine.store.journal import Journal
 from miyabi_tui.engine.worlds import FIVE, WorldId
 from tests import racing
+from tests.processes import left_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 ALPHA, BETA, GAMMA, DELTA, EPSILON = FIVE
 
@@ -175,11 +177,30 @@ def _states_of(folder: Path) -> str:
     for process in psutil.process_iter(["cmdline"]):
         words = " ".join(process.info["cmdline"] or [])
         if f"! -e {folder}" in words and process.pid != os.getpid():
-            for _ in range(1_000):
+            end = time.monotonic() + 20
+            while time.monotonic() < end:
                 found = str(process.status())
                 if found == psutil.STATUS_STOPPED:
                     return found
     return found
+
+
+def test_a_message_joins_with_the_next_turn_and_comes_too_late_after_the_last(
+    repo: Path, journal: Path, tmp_path: Path
+) -> None:
+    recording = racing.record(tmp_path / "t", {BETA: racing.FIX})
+
+    def act(engine: Engine, record: e.Record, state: RunState) -> None:
+        if isinstance(record.event, e.ToolStarted) and record.event.step == 1:
+            engine.tell(BETA, "Mind the tests.")
+        if isinstance(record.event, e.EvaluationStarted):
+            engine.tell(BETA, "Too late.")
+
+    state, records = racing.race(racing.request_for(repo, recording), journal, act)
+    steps = [one.event for one in records if isinstance(one.event, e.StepStarted)]
+    assert [one.told for one in steps] == [(), ("Mind the tests.",)]
+    assert any("Beta will read nothing more" in one.text for one in state.notices)
+    assert not state.world(BETA).told
 
 
 def test_kill_ends_one_world_and_every_process_of_it(
@@ -202,8 +223,7 @@ def test_kill_ends_one_world_and_every_process_of_it(
 
 
 def _sleepers(state: RunState) -> list[psutil.Process]:
-    trees = {world.config.worktree for world in state.worlds}
-    return [one for one in psutil.process_iter(["cwd"]) if one.info["cwd"] in trees]
+    return [one for world in state.worlds for one in left_in(Path(world.config.worktree))]
 
 
 def test_picking_a_world_at_work_ends_the_race_for_all(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import msgspec
 import pytest
+from textual.command import CommandList
 from textual.events import Key
 from textual.geometry import Region
 
@@ -57,6 +59,20 @@ async def press(pilot: Pilot[int], *keys: str) -> None:
         if pilot.app.is_running:
             await pilot.press(key)
             await pilot.app.workers.wait_for_complete()
+            await pilot.pause()
+
+
+async def happen(table: Table, pilot: Pilot[int], *events: e.AnyEvent) -> None:
+    """Let something happen, and the screen see it."""
+    table.control.more(*events)
+    table.app.race.pump()
+    await pilot.pause()
+
+
+async def until(pilot: Pilot[int], condition: Callable[[], bool]) -> None:
+    """Let the app work until this is so."""
+    with anyio.fail_after(20):
+        while not condition():
             await pilot.pause()
 
 
@@ -139,8 +155,7 @@ async def test_the_app_stays_open_after_the_end_and_folds_what_came_late() -> No
     table = Table(states.waiting_for_merge())
     async with table.app.run_test(size=(80, 24)) as pilot:
         merged = e.Merged(world=WorldId.ALPHA, branch="miyabi/issue-270", commit="c0ffee1")
-        table.control.more(merged, e.RunFinished(status=e.RunStatus.MERGED))
-        await pilot.pause(0.2)
+        await happen(table, pilot, merged, e.RunFinished(status=e.RunStatus.MERGED))
         assert table.app.is_running
         assert table.app.state.finished
         await pilot.press("q")
@@ -177,7 +192,7 @@ async def test_a_key_right_after_turning_is_meant_for_the_new_world() -> None:
         await pilot.pause()
         for key in ("2", "p", "5", "p", "tab", "p", "3", "4", "p"):
             table.app.post_message(Key(key, None))
-        await pilot.pause(0.2)
+        await until(pilot, lambda: len(table.control.asked) == 5)
         paused = ["pause Beta", "pause Epsilon", "pause Alpha", "pause Delta"]
         assert table.control.asked == ["start", *paused]
         assert table.app.race.board.focused_world is WorldId.DELTA
@@ -190,10 +205,11 @@ async def test_the_palette_has_every_command() -> None:
     async with table.app.run_test() as pilot:
         titles = [one.title for one in table.app.get_system_commands(table.app.race)]
         assert len(titles) == len(COMMANDS) + 1
-        await pilot.press("ctrl+p", *"pause", "enter")
-        await pilot.pause(0.3)
+        await pilot.press("ctrl+p", *"pause")
+        found = table.app.screen.query_one(CommandList)
+        await until(pilot, lambda: found.highlighted is not None)
         await pilot.press("enter")
-        await pilot.pause(0.2)
+        await until(pilot, lambda: len(table.control.asked) > 1)
         assert table.control.asked == ["start", "pause Alpha"]
 
 
@@ -309,8 +325,7 @@ async def test_a_question_that_time_has_answered_is_not_carried_out() -> None:
         await pilot.pause()
         await press(pilot, "2", "k")
         failed = e.WorldFailed(world=WorldId.BETA, title="The provider refused")
-        table.control.more(failed)
-        await pilot.pause(0.2)
+        await happen(table, pilot, failed)
         await press(pilot, "y")
         assert table.control.asked == ["start"]
         assert table.toasts == ["Beta has ended already (failed)."]
@@ -322,8 +337,7 @@ async def test_a_question_asks_anew_when_the_race_has_gone_on() -> None:
     async with table.app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
         await press(pilot, "2", "w")
-        table.control.more(e.EvaluationStarted(world=WorldId.BETA))
-        await pilot.pause(0.2)
+        await happen(table, pilot, e.EvaluationStarted(world=WorldId.BETA))
         await press(pilot, "y")
         assert isinstance(table.app.screen, PickQuestion)
         assert "pick Beta" not in table.control.asked
@@ -333,8 +347,7 @@ async def test_a_question_asks_anew_when_the_race_has_gone_on() -> None:
         won = e.WinnerSelected(
             world=WorldId.BETA, by_person=True, override=False, reason="", commit="c0ffee1"
         )
-        table.control.more(won)
-        await pilot.pause(0.2)
+        await happen(table, pilot, won)
         await press(pilot, "y")
         assert isinstance(table.app.screen, LeaveQuestion)
         assert table.toasts == [LOOK_AGAIN, LOOK_AGAIN]
@@ -348,11 +361,12 @@ async def test_warnings_after_the_start_are_toasts() -> None:
     table = Table(script)
     async with table.app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
-        table.control.more(
+        await happen(
+            table,
+            pilot,
             e.Notice(level=e.Level.INFO, text="by the way"),
             e.Notice(level=e.Level.WARNING, text="Delta cannot win"),
         )
-        await pilot.pause(0.2)
         assert table.toasts == ["Delta cannot win"]
 
 

@@ -15,7 +15,7 @@ from miyabi_tui.styles.themes import DARK
 from miyabi_tui.widgets.inert import Cleaner, one_line, overtype
 from miyabi_tui.widgets.narrator import Narrator
 from miyabi_tui.widgets.stream import StreamView
-from miyabi_tui.widgets.stream_text import LONGEST_LINE, Look, StreamText
+from miyabi_tui.widgets.stream_text import LONGEST_LINE, Line, Look, StreamText
 from miyabi_tui.widgets.wrap import breaks, cells, fit
 
 if TYPE_CHECKING:
@@ -165,6 +165,67 @@ def test_only_the_tail_is_marked_as_changed() -> None:
     text.write(Look.TEXT, " more")
     assert text.take_changed() == 1
     assert text.take_changed() is None
+
+
+def discard(line: Line) -> None:
+    """A line counts for nothing."""
+    if line.look is Look.TEXT:
+        line.look = Look.DISCARDED
+
+
+@pytest.mark.parametrize("width", [0, 7, 30])
+def test_lines_that_are_amended_look_as_if_they_had_been_written_so(width: int) -> None:
+    amended, written = stream(30), stream(30)
+    for text, look in ((amended, Look.TEXT), (written, Look.DISCARDED)):
+        text.line(Look.TEXT, f"before {WIDE}")
+        if text is amended:
+            mark = text.mark()
+        text.reshape(width, INK, 0, 5)
+        text.write(look, f"half a turn, {WIDE}\nand")
+        text.line(Look.WARNING, "not a part of it")
+        text.write(look, "more of it")
+        text.hint("writing a call")
+    amended.amend(mark, discard)
+    written.mark()
+    for text in (amended, written):
+        assert (text.take_changed() or 0) <= 5
+        text.line(Look.STEP, "goes on")
+        if not width:
+            text.reshape(9, INK, 0, 5)
+    assert shown(amended) == shown(written)
+    assert [one.look for one in amended._lines] == [one.look for one in written._lines]
+
+
+def test_a_mark_that_a_flood_has_swept_away_stands_before_all_that_is_kept() -> None:
+    text = stream(most=50)
+    text.line(Look.STEP, "step 1")
+    mark = text.mark()
+    for n in range(700):
+        text.write(Look.TEXT, f"line {n}\n")
+    text.amend(mark, discard)
+    assert {one.look for one in text._lines} == {Look.DISCARDED}
+    assert shown(text)[-1].strip() == "line 699"
+    text.amend(None, discard)
+    text.reshape(20, INK, 0, 5)
+    assert shown(text)[-1].strip() == "line 699"
+
+
+@pytest.mark.anyio
+async def test_a_reader_who_scrolled_back_sees_lines_change() -> None:
+    app = StreamApp()
+    async with app.run_test(size=(40, 10)) as pilot:
+        mark = app.stream.text.mark()
+        app.stream.text.write(Look.TEXT, "".join(f"line {n}\n" for n in range(40)))
+        app.stream.flush()
+        app.stream.scroll_to_start()
+        await pilot.pause()
+        app.stream.text.amend(mark, discard)
+        app.stream.flush()
+        assert app.rows()[0] == "line 0"
+        assert (
+            app.stream.render_lines(app.stream.size.region)[0]._segments[2].style
+            is app.stream.ink["discarded"]
+        )
 
 
 def test_narration_of_calls() -> None:

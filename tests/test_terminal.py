@@ -10,6 +10,7 @@ import psutil
 from miyabi_tui import ending
 from miyabi_tui.engine.worlds import WorldId
 from tests import racing
+from tests.processes import left_in
 from tests.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -104,8 +105,7 @@ def test_a_closed_terminal_ends_the_run_and_all_it_started(tmp_path: Path) -> No
 
 
 def assert_no_process_in(repo: Path) -> None:
-    left = [one for one in psutil.process_iter(["cwd"]) if str(repo) in str(one.info["cwd"])]
-    assert left == []
+    assert left_in(repo) == []
 
 
 STUBBORN: racing.Turns = [

@@ -9,7 +9,7 @@ import anyio
 from msgspec.structs import replace
 
 from miyabi_tui.engine.errors import StoreError
-from miyabi_tui.engine.events import Gauges, Output, Record, sound
+from miyabi_tui.engine.events import Gauges, Output, Record, TurnMetered, sound
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +82,9 @@ class Bus:
             if self._join(event):
                 return
             self._joinable[event.world] = len(self._pending)
-        elif not isinstance(event, Gauges) and (world := getattr(event, "world", None)):
+        elif not isinstance(event, Gauges | TurnMetered) and (
+            world := getattr(event, "world", None)
+        ):
             self._joinable.pop(world, None)
         self._pending.append((at, event))
         self._work.set()

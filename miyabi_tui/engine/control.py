@@ -27,6 +27,7 @@ class Fork(msgspec.Struct, frozen=True, kw_only=True):
     step: int
     extra: bool = False
     model: str = ""
+    temperature: float | None = None
     effort: Effort | None = None
     prompt: PromptVariant | None = None
     added: str = ""
@@ -82,6 +83,14 @@ class Control(Protocol):
 
         A world that was killed, failed or scored comes back so; the future it had is archived.
         """
+        ...
+
+    def tell(self, world: WorldId, text: str) -> None:
+        """Say something to a world; its model reads it with the next turn."""
+        ...
+
+    def answer(self, question: str, choice: str, amount: float | None = None) -> None:
+        """Answer the question of that id with the name of a choice, and an amount in US dollars."""
         ...
 
     def pick(self, world: WorldId) -> None:

@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 from miyabi_tui.engine import events as e
-from miyabi_tui.engine.errors import MiyabiError, StoreError
+from miyabi_tui.engine.errors import MiyabiError, RunHalted, StoreError
 from miyabi_tui.engine.state import RunState
 from miyabi_tui.engine.subscription import BufferedSubscription
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ABANDONED_WITHIN = 2.0  # seconds
+Raised = dict[e.Scope, float]
 
 
 class Engine:
@@ -69,11 +70,19 @@ class Engine:
         self._scope: anyio.CancelScope | None = None
         self._stop_asked = False
         self._remark = ""
+        self._raised: Raised = {}
 
     @classmethod
-    def resuming(cls, run_id: str, journal: Path, *, interactive: bool) -> Engine:
-        """An engine that goes on with an interrupted run, from where its journal ends."""
-        return cls(None, journal, run_id=run_id, interactive=interactive)
+    def resuming(
+        cls, run_id: str, journal: Path, *, interactive: bool, raised: Raised | None = None
+    ) -> Engine:
+        """An engine that goes on with an interrupted run, from where its journal ends.
+
+        `raised` are budgets in US dollars that hold from now on, 0 for none at all.
+        """
+        engine = cls(None, journal, run_id=run_id, interactive=interactive)
+        engine._raised = raised or {}
+        return engine
 
     def __enter__(self) -> Engine:
         return self
@@ -138,6 +147,14 @@ class Engine:
     def fork(self, fork: Fork) -> None:
         """See `Control.fork`."""
         self._command(lambda race: race.fork(fork))
+
+    def tell(self, world: WorldId, text: str) -> None:
+        """See `Control.tell`."""
+        self._command(lambda race: race.tell(world, text))
+
+    def answer(self, question: str, choice: str, amount: float | None = None) -> None:
+        """See `Control.answer`."""
+        self._command(lambda race: race.answer(question, choice, amount))
 
     def merge(self) -> None:
         """See `Control.merge`."""
@@ -251,6 +268,9 @@ class Engine:
                     await bus.emit(e.RunFinished(status=e.RunStatus.INTERRUPTED, reason="stopped"))
             except* StoreError:
                 raise
+            except* RunHalted as errors:
+                reason = _reason(errors)
+                await bus.emit(e.RunFinished(status=e.RunStatus.INTERRUPTED, reason=reason))
             except* Exception as errors:
                 if not bus.state.run_id:
                     raise
@@ -269,6 +289,8 @@ class Engine:
             else:
                 request, git = recovery.request, recovery.git
                 await bus.emit(recovery.resumed)
+                for scope, limit in self._raised.items():
+                    await bus.emit(e.BudgetRaised(scope=scope, limit_usd=limit))
         if self._remark:
             bus.post(e.Notice(level=e.Level.WARNING, text=self._remark))
         pasts = recovery.pasts if recovery else {}
@@ -283,6 +305,8 @@ class Engine:
         assert self._assignment is not None
         request, git = await anyio.to_thread.run_sync(self._assignment)
         await bus.emit(self._started(request, git))
+        if request.complexity is not None:
+            await bus.emit(request.complexity)
         for text in request.notices:
             bus.post(e.Notice(level=e.Level.INFO, text=text))
         return request, git
@@ -302,7 +326,6 @@ class Engine:
             merge=request.merge,
             recorded=request.recorded,
             terms=request.terms,
-            cost_limit_usd=request.terms.limits.cost_usd * len(request.worlds),
         )
 
     def _tell_failure(self, error: BaseException) -> None:

@@ -6,8 +6,10 @@ MiyabiError                 title, cause, next step
 ├── WorktreeError           a worktree could not be made or removed
 ├── MergeConflict           the winner does not apply; names the files
 ├── StoreError              the journal cannot be read or written
+├── BudgetSpent             the next call could pass a budget: a world has to finish
+├── RunHalted               the run has to end as it stands, and can be resumed
 └── ModelError              a provider failed; `transient` says whether a retry can help
-    ├── RateLimited         429, with retry_after seconds where given
+    ├── RateLimited         429
     ├── Overloaded          5xx and 529
     ├── ConnectionLost      refused, dropped or timed out
     ├── StreamBroken        ended without the terminal event, or an error event in it
@@ -15,6 +17,11 @@ MiyabiError                 title, cause, next step
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from miyabi_tui.engine.models.base import LimitsReport
 
 
 class MiyabiError(Exception):
@@ -63,21 +70,26 @@ class StoreError(MiyabiError):
 
 
 class ModelError(MiyabiError):
-    """A provider failed."""
+    """A provider failed.
+
+    `retry_after` is the seconds after which it wants to be asked again, `limits` what its answer
+    told of the account's limits.
+    """
 
     transient = False
-
-
-class RateLimited(ModelError):
-    """The provider answered 429; `retry_after` is in seconds where it said so."""
-
-    transient = True
 
     def __init__(
         self, title: str, cause: str = "", next_step: str = "", *, retry_after: float | None = None
     ) -> None:
         super().__init__(title, cause, next_step)
         self.retry_after = retry_after
+        self.limits: LimitsReport | None = None
+
+
+class RateLimited(ModelError):
+    """The provider answered 429: the account, not the request, has to wait."""
+
+    transient = True
 
 
 class Overloaded(ModelError):
@@ -100,3 +112,11 @@ class StreamBroken(ModelError):
 
 class RequestRefused(ModelError):
     """The provider will not accept this request however often it is sent."""
+
+
+class BudgetSpent(MiyabiError):
+    """The next call could pass a budget, and nobody raised it: a world has to finish."""
+
+
+class RunHalted(MiyabiError):
+    """The run has to end as it stands; it can be resumed."""

@@ -15,7 +15,7 @@ import msgspec
 from miyabi_tui.engine.models.base import AssistantMessage, Message, Sampling, Usage
 from miyabi_tui.engine.scoring.measurement import Measurement
 from miyabi_tui.engine.scoring.score import EvaluationScore, Evidence
-from miyabi_tui.engine.terms import Terms
+from miyabi_tui.engine.terms import Strategy, Terms
 from miyabi_tui.engine.worlds import WorldConfig, WorldId
 
 
@@ -67,6 +67,38 @@ class Level(StrEnum):
     ERROR = "error"
 
 
+class Scope(StrEnum):
+    """What a budget is for."""
+
+    WORLD = "world"
+    ISSUE = "issue"
+    MONTH = "month"
+
+
+class QuestionKind(StrEnum):
+    """What a person is asked about."""
+
+    BUDGET = "budget"
+    RULE = "rule"
+    FALLBACK = "fallback"
+
+
+class BreakerState(StrEnum):
+    """Whether a provider is asked: always, not at all, one call at a time (REQ-ERR-3)."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half-open"
+
+
+class Complexity(StrEnum):
+    """How hard a task looks (REQ-COST-5)."""
+
+    SIMPLE = "simple"
+    MEDIUM = "medium"
+    COMPLEX = "complex"
+
+
 class Ending(StrEnum):
     """Why an agent stopped working on its attempt."""
 
@@ -76,6 +108,7 @@ class Ending(StrEnum):
     COST_LIMIT = "cost limit"
     MALFORMED = "three malformed calls in a row"
     PICKED = "picked by hand"
+    KEPT = "stopped early, its result kept"
 
 
 class Issue(msgspec.Struct, frozen=True):
@@ -108,8 +141,15 @@ class RunStarted(Event, frozen=True, kw_only=True):
     worlds: tuple[WorldConfig, ...]
     merge: MergePolicy
     recorded: bool = False
-    cost_limit_usd: float | None = None
     terms: Terms = Terms()
+
+
+class ComplexityEstimated(Event, frozen=True, kw_only=True):
+    """How hard the issue looks, and why: the worlds got models, efforts and tokens by that."""
+
+    level: Complexity
+    reasons: tuple[str, ...]
+    by_person: bool = False
 
 
 class RunResumed(Event, frozen=True, kw_only=True):
@@ -188,11 +228,15 @@ class WorldStarted(Event, frozen=True, kw_only=True):
 
 
 class StepStarted(Event, frozen=True, kw_only=True):
-    """A world asks its model for the next turn; `sampling` is what is really sent."""
+    """A world asks its model for the next turn; `sampling` is what is really sent.
+
+    `told` is what the person has said since the last one: it joins the conversation here.
+    """
 
     world: WorldId
     step: int
     sampling: Sampling
+    told: tuple[str, ...] = ()
 
 
 class Output(Event, frozen=True, kw_only=True):
@@ -205,7 +249,10 @@ class Output(Event, frozen=True, kw_only=True):
 
 
 class TurnFinished(Event, frozen=True, kw_only=True):
-    """A model's turn is complete and paid for. `cost_usd` is None where the price is unknown."""
+    """A model's turn is complete and paid for. `cost_usd` is None where the price is unknown.
+
+    A `cached` turn came from the response cache: it was paid for before.
+    """
 
     world: WorldId
     step: int
@@ -214,6 +261,30 @@ class TurnFinished(Event, frozen=True, kw_only=True):
     cost_usd: float | None
     stop_reason: str
     seconds: float
+    cached: bool = False
+
+
+class TurnMetered(Event, frozen=True, kw_only=True):
+    """What the turn in progress has used until now, estimated; its end brings the bill."""
+
+    world: WorldId
+    step: int
+    usage: Usage
+    cost_usd: float | None
+
+
+class TurnDiscarded(Event, frozen=True, kw_only=True):
+    """A turn broke off: what it had streamed counts for nothing, but it has cost this much.
+
+    `again` says that the same turn is asked for once more.
+    """
+
+    world: WorldId
+    step: int
+    cause: str
+    usage: Usage
+    cost_usd: float | None
+    again: bool = False
 
 
 class ToolStarted(Event, frozen=True, kw_only=True):
@@ -320,10 +391,112 @@ class WorldContinued(Event, frozen=True, kw_only=True):
 
 
 class WorldWaiting(Event, frozen=True, kw_only=True):
-    """A running world waits for something; an empty reason ends the waiting."""
+    """A running world waits for something, `until` a moment if it is known; no reason ends it."""
 
     world: WorldId
     reason: str
+    until: float | None = None
+
+
+class WorldTold(Event, frozen=True, kw_only=True):
+    """The person says something to a world; its model reads it with the next turn."""
+
+    world: WorldId
+    text: str
+
+
+class TestsSampled(Event, frozen=True, kw_only=True):
+    """The checkpoint of a running world was built and tested while the machine had room.
+
+    `failures` are the names of failing tests, or the first words of why it does not build.
+    """
+
+    world: WorldId
+    step: int
+    builds: bool
+    passed: int
+    known: int
+    seconds: float
+    failures: tuple[str, ...] = ()
+
+
+class BreakerChanged(Event, frozen=True, kw_only=True):
+    """A provider is left alone `until` a moment, tried again, or trusted again."""
+
+    provider: str
+    state: BreakerState
+    cause: str = ""
+    until: float | None = None
+
+
+class SpentBefore(Event, frozen=True, kw_only=True):
+    """What earlier `runs` of the issue have cost: it counts for its budget."""
+
+    cost_usd: float
+    runs: int
+    estimated: bool = False
+
+
+class BudgetWarned(Event, frozen=True, kw_only=True):
+    """Most of a budget is spent."""
+
+    scope: Scope
+    spent_usd: float
+    limit_usd: float
+    world: WorldId | None = None
+
+
+class BudgetRaised(Event, frozen=True, kw_only=True):
+    """The person allows more; for this run."""
+
+    scope: Scope
+    limit_usd: float
+    world: WorldId | None = None
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """One answer to a question: the key for it, its name, and what it does."""
+
+    key: str
+    name: str
+    help: str
+
+
+class QuestionAsked(Event, frozen=True, kw_only=True):
+    """A person is asked; without an answer `until` then, `default` is done.
+
+    `amount` is what is proposed, in US dollars, where a choice takes an amount, which has to be
+    `least` or more.
+    """
+
+    id: str
+    kind: QuestionKind
+    title: str
+    text: str
+    choices: tuple[Choice, ...]
+    default: str = ""
+    until: float | None = None
+    world: WorldId | None = None
+    amount: float | None = None
+    least: float | None = None
+
+
+class QuestionAnswered(Event, frozen=True, kw_only=True):
+    """A question is settled by the name of a choice; an empty one says that it is moot."""
+
+    id: str
+    choice: str
+    by_person: bool
+    amount: float | None = None
+    world: WorldId | None = None
+
+
+class FallbackTried(Event, frozen=True, kw_only=True):
+    """Too few worlds have succeeded, so a strategy is tried (REQ-ERR-2)."""
+
+    strategy: Strategy
+    reason: str
+    worlds: tuple[WorldId, ...] = ()
 
 
 class AttemptFinished(Event, frozen=True, kw_only=True):
@@ -456,6 +629,7 @@ class RunFinished(Event, frozen=True, kw_only=True):
 
 AnyEvent = (
     RunStarted
+    | ComplexityEstimated
     | RunResumed
     | PhaseChanged
     | Notice
@@ -468,6 +642,8 @@ AnyEvent = (
     | StepStarted
     | Output
     | TurnFinished
+    | TurnMetered
+    | TurnDiscarded
     | ToolStarted
     | ToolFinished
     | Corrected
@@ -478,6 +654,15 @@ AnyEvent = (
     | WorldPaused
     | WorldContinued
     | WorldWaiting
+    | WorldTold
+    | TestsSampled
+    | BreakerChanged
+    | SpentBefore
+    | BudgetWarned
+    | BudgetRaised
+    | QuestionAsked
+    | QuestionAnswered
+    | FallbackTried
     | AttemptFinished
     | EvaluationStarted
     | EvaluationProgress

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from miyabi_tui.engine import events as e
+from miyabi_tui.engine.models.base import Usage
+from miyabi_tui.engine.progress import advance, resumed
 from miyabi_tui.engine.state import (
     Checkpoint,
     RunState,
@@ -20,6 +22,11 @@ from miyabi_tui.engine.state import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+
+# What a world is when it waits for nothing, and when no turn of it streams.
+STILL: dict[str, Any] = {"waiting": "", "waits_until": None}
+UNMETERED: dict[str, Any] = {"running": Usage(), "running_cost_usd": 0.0}
 
 
 def fold(records: Iterable[e.Record], state: RunState | None = None) -> RunState:
@@ -38,12 +45,13 @@ def apply(state: RunState, record: e.Record) -> RunState:
         state = handler(state, event, record.at)
     elif (change := _WORLD.get(type(event))) is not None:
         world = e.world_of(event)
-        state = replace(
-            state,
-            worlds=tuple(
-                change(one, event, record.at) if one.id is world else one for one in state.worlds
-            ),
-        )
+
+        def changed(one: WorldState) -> WorldState:
+            progress = advance(one.progress, event, record.at)
+            return replace(change(one, event, record.at), progress=progress)
+
+        worlds = (changed(one) if one.id is world else one for one in state.worlds)
+        state = replace(state, worlds=tuple(worlds))
     return replace(state, seq=record.seq, at=record.at)
 
 
@@ -61,11 +69,50 @@ def _run_started(state: RunState, event: e.RunStarted, at: float) -> RunState:
         task=event.task,
         merge=event.merge,
         recorded=event.recorded,
-        cost_limit_usd=event.cost_limit_usd,
         terms=event.terms,
         worlds=tuple(WorldState(config=config) for config in event.worlds),
         started_at=at,
     )
+
+
+def _complexity(state: RunState, event: e.ComplexityEstimated, at: float) -> RunState:
+    return replace(state, complexity=event)
+
+
+def _spent_before(state: RunState, event: e.SpentBefore, at: float) -> RunState:
+    return replace(state, before=event)
+
+
+def _breaker_changed(state: RunState, event: e.BreakerChanged, at: float) -> RunState:
+    others = [one for one in state.breakers if one.provider != event.provider]
+    now = [event] if event.state is not e.BreakerState.CLOSED else []
+    return replace(state, breakers=(*others, *now))
+
+
+def _budget_warned(state: RunState, event: e.BudgetWarned, at: float) -> RunState:
+    return replace(state, warned=(*state.warned, event))
+
+
+def _budget_raised(state: RunState, event: e.BudgetRaised, at: float) -> RunState:
+    def about_it(one: e.BudgetWarned) -> bool:
+        return (one.scope, one.world) == (event.scope, event.world)
+
+    warned = tuple(one for one in state.warned if not about_it(one))
+    return replace(state, raised=(*state.raised, event), warned=warned)
+
+
+def _question_asked(state: RunState, event: e.QuestionAsked, at: float) -> RunState:
+    others = [one for one in state.questions if one.id != event.id]
+    return replace(state, questions=(*others, event))
+
+
+def _question_answered(state: RunState, event: e.QuestionAnswered, at: float) -> RunState:
+    open_still = tuple(one for one in state.questions if one.id != event.id)
+    return replace(state, questions=open_still)
+
+
+def _fallback_tried(state: RunState, event: e.FallbackTried, at: float) -> RunState:
+    return replace(state, tried=(*state.tried, event))
 
 
 def _run_resumed(state: RunState, event: e.RunResumed, at: float) -> RunState:
@@ -77,11 +124,12 @@ def _run_resumed(state: RunState, event: e.RunResumed, at: float) -> RunState:
             world,
             status=WorldStatus.PREPARING,
             doing="checking its worktree",
-            waiting="",
+            **STILL,
             reason="",
             gauge=None,
             cut_short=False,
             paused_when_cut=paused,
+            progress=resumed(world.progress, event.away_seconds, at),
             started_at=world.started_at and world.started_at + event.away_seconds,
             last_output_at=at,
             ended_at=None,
@@ -93,6 +141,8 @@ def _run_resumed(state: RunState, event: e.RunResumed, at: float) -> RunState:
         phase=e.Phase.PREPARING,
         reason="",
         merge_ready=False,
+        questions=(),
+        breakers=(),
         ended_at=None,
         away_seconds=state.away_seconds + event.away_seconds,
         resumed=state.resumed + 1,
@@ -126,7 +176,7 @@ def _gauges(state: RunState, event: e.Gauges, at: float) -> RunState:
 def _winner_selected(state: RunState, event: e.WinnerSelected, at: float) -> RunState:
     def outcome(world: WorldState) -> WorldState:
         if world.id is event.world:
-            return replace(world, status=WorldStatus.WON, doing="", waiting="")
+            return replace(world, status=WorldStatus.WON, doing="", **STILL)
         if world.status in (WorldStatus.SCORED, WorldStatus.WON):
             return replace(world, status=WorldStatus.LOST)
         return world
@@ -185,6 +235,9 @@ def _world_forked(state: RunState, event: e.WorldForked, at: float) -> RunState:
         usage=before.usage,
         cost_usd=before.cost_usd,
         price_known=before.price_known,
+        estimated=before.estimated,
+        turns=before.turns,
+        cached=before.cached,
         started_at=at,
         last_output_at=at,
         worktree_ready=before.worktree_ready,
@@ -196,6 +249,7 @@ def _world_forked(state: RunState, event: e.WorldForked, at: float) -> RunState:
         checkpoints=past,
         forked_from=event.source if event.source is not event.world else before.forked_from,
         restored=_origin(event),
+        salt=f"{state.run_id} {at}",
     )
     return replace(
         state,
@@ -224,6 +278,8 @@ def _run_finished(state: RunState, event: e.RunFinished, at: float) -> RunState:
         reason=event.reason or state.reason,
         phase=e.Phase.FINISHED,
         merge_ready=False,
+        questions=(),
+        breakers=(),
         ended_at=state.ended_at or at,
         worlds=tuple(one if one.ended else _cut_short(one, at) for one in state.worlds),
     )
@@ -238,7 +294,7 @@ def _cut_short(world: WorldState, at: float) -> WorldState:
         paused_when_cut=world.status is WorldStatus.PAUSED,
         reason="the run ended",
         doing="",
-        waiting="",
+        **STILL,
         ended_at=at,
     )
 
@@ -293,6 +349,8 @@ def _step_started(world: WorldState, event: e.StepStarted, at: float) -> WorldSt
             sampling=event.sampling,
             doing="thinking",
             calls=(),
+            told=world.told[len(event.told) :],
+            **UNMETERED,
         ),
         WorldStatus.RUNNING,
     )
@@ -309,7 +367,37 @@ def _turn_finished(world: WorldState, event: e.TurnFinished, at: float) -> World
         cost_usd=world.cost_usd + (event.cost_usd or 0.0),
         step_cost_usd=world.step_cost_usd + (event.cost_usd or 0.0),
         price_known=world.price_known and event.cost_usd is not None,
+        estimated=world.estimated or (event.usage.estimated and not event.cached),
+        turns=world.turns + 1,
+        cached=world.cached + event.cached,
+        **STILL,
+        **UNMETERED,
     )
+
+
+def _turn_metered(world: WorldState, event: e.TurnMetered, at: float) -> WorldState:
+    return replace(world, running=event.usage, running_cost_usd=event.cost_usd or 0.0)
+
+
+def _turn_discarded(world: WorldState, event: e.TurnDiscarded, at: float) -> WorldState:
+    return replace(
+        world,
+        usage=world.usage + event.usage,
+        cost_usd=world.cost_usd + (event.cost_usd or 0.0),
+        step_cost_usd=world.step_cost_usd + (event.cost_usd or 0.0),
+        price_known=world.price_known and event.cost_usd is not None,
+        estimated=world.estimated or event.usage.estimated,
+        **STILL,
+        **UNMETERED,
+    )
+
+
+def _told(world: WorldState, event: e.WorldTold, at: float) -> WorldState:
+    return replace(world, told=(*world.told, event.text))
+
+
+def _sampled(world: WorldState, event: e.TestsSampled, at: float) -> WorldState:
+    return replace(world, sampled=event)
 
 
 def _tool_started(world: WorldState, event: e.ToolStarted, at: float) -> WorldState:
@@ -360,7 +448,7 @@ def _continued(world: WorldState, event: e.WorldContinued, at: float) -> WorldSt
 
 
 def _waiting(world: WorldState, event: e.WorldWaiting, at: float) -> WorldState:
-    return replace(world, waiting=event.reason)
+    return replace(world, waiting=event.reason, waits_until=event.until if event.reason else None)
 
 
 def _attempt_finished(world: WorldState, event: e.AttemptFinished, at: float) -> WorldState:
@@ -377,7 +465,7 @@ def _attempt_finished(world: WorldState, event: e.AttemptFinished, at: float) ->
 
 
 def _evaluation_started(world: WorldState, event: e.EvaluationStarted, at: float) -> WorldState:
-    return _standing(replace(world, doing="", waiting=""), WorldStatus.EVALUATING)
+    return _standing(replace(world, doing="", **STILL), WorldStatus.EVALUATING)
 
 
 def _evaluation_progress(world: WorldState, event: e.EvaluationProgress, at: float) -> WorldState:
@@ -396,7 +484,9 @@ def _scored(world: WorldState, event: e.WorldScored, at: float) -> WorldState:
         lines_deleted=event.evidence.lines_deleted,
         files_changed=event.evidence.files_changed,
         doing="",
-        waiting="",
+        told=(),
+        **STILL,
+        **UNMETERED,
         ended_at=at,
     )
 
@@ -407,7 +497,9 @@ def _killed(world: WorldState, event: e.WorldKilled, at: float) -> WorldState:
         status=WorldStatus.KILLED,
         reason=event.reason,
         doing="",
-        waiting="",
+        told=(),
+        **STILL,
+        **UNMETERED,
         ended_at=at,
     )
 
@@ -419,7 +511,9 @@ def _failed(world: WorldState, event: e.WorldFailed, at: float) -> WorldState:
         status=WorldStatus.FAILED,
         reason=reason,
         doing="",
-        waiting="",
+        told=(),
+        **STILL,
+        **UNMETERED,
         ended_at=at,
     )
 
@@ -434,6 +528,14 @@ def _standing(world: WorldState, status: WorldStatus) -> WorldState:
 _RUN: dict[type, Callable[[RunState, Any, float], RunState]] = {
     e.RunStarted: _run_started,
     e.RunResumed: _run_resumed,
+    e.ComplexityEstimated: _complexity,
+    e.SpentBefore: _spent_before,
+    e.BreakerChanged: _breaker_changed,
+    e.BudgetWarned: _budget_warned,
+    e.BudgetRaised: _budget_raised,
+    e.QuestionAsked: _question_asked,
+    e.QuestionAnswered: _question_answered,
+    e.FallbackTried: _fallback_tried,
     e.PhaseChanged: _phase_changed,
     e.Notice: _notice,
     e.BaseMeasured: _base_measured,
@@ -459,6 +561,10 @@ _WORLD: dict[type, Callable[[WorldState, Any, float], WorldState]] = {
     e.StepStarted: _step_started,
     e.Output: _output,
     e.TurnFinished: _turn_finished,
+    e.TurnMetered: _turn_metered,
+    e.TurnDiscarded: _turn_discarded,
+    e.WorldTold: _told,
+    e.TestsSampled: _sampled,
     e.ToolStarted: _tool_started,
     e.ToolFinished: _tool_finished,
     e.StepFinished: _step_finished,

@@ -31,6 +31,7 @@ def forked(
     config = replace(
         source,
         model=fork.model or source.model,
+        temperature=source.temperature if fork.temperature is None else fork.temperature,
         effort=fork.effort or source.effort,
         prompt=fork.prompt or source.prompt,
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import msgspec
+from msgspec.structs import replace
 
 from miyabi_tui.engine import events as e
 from miyabi_tui.engine.agents.codegen import Attempt, CodeGenAgent
@@ -14,7 +15,7 @@ from miyabi_tui.engine.agents.gate import Gate
 from miyabi_tui.engine.agents.past import Past
 from miyabi_tui.engine.agents.prompting import first_message, system_prompt
 from miyabi_tui.engine.agents.tools import Toolbox
-from miyabi_tui.engine.errors import MiyabiError, StoreError, WorktreeError
+from miyabi_tui.engine.errors import MiyabiError, RunHalted, StoreError, WorktreeError
 from miyabi_tui.engine.models.base import UserMessage
 from miyabi_tui.engine.repo.worktrees import Worktree, commit_all
 from miyabi_tui.engine.summary import plain
@@ -22,7 +23,6 @@ from miyabi_tui.engine.summary import plain
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from miyabi_tui.engine.agents.codegen import Price
     from miyabi_tui.engine.agents.review import ReviewAgent
     from miyabi_tui.engine.models.base import Model
     from miyabi_tui.engine.publisher import Publisher
@@ -62,8 +62,7 @@ class Lane:
         world: WorldConfig,
         request: RunRequest,
         publisher: Publisher,
-        model: Model,
-        price: Price,
+        model: Callable[[Gate], Model],
         sandbox: Sandbox,
         reviewer: ReviewAgent,
         keeper: Keeper,
@@ -75,29 +74,33 @@ class Lane:
         self.ended = False
         self._request = request
         self._publisher = publisher
-        self._model = model
-        self._price = price
         self._reviewer = reviewer
         self._keeper = keeper
         self._identity = identity
         self._checkpoint = ""
         self._step = 0
         self._gate = Gate()
+        self._model = model(self._gate)
+        self._coder: CodeGenAgent | None = None
+        self._told: list[str] = []
         self._all = anyio.CancelScope()
         self._work = anyio.CancelScope()
         self._over = anyio.Event()
         self._killed_for = ""
+        self._ending = e.Ending.PICKED
+        self._reviewing = False
 
     async def run(self, place: Place) -> None:
         """Race from where `place` puts the world; what goes wrong in here ends this world only.
 
         Raises:
             StoreError: the journal cannot be written, which ends the run.
+            RunHalted: the run is to end as it stands.
         """
         try:
             with self._all:
                 await self._race(place)
-        except StoreError:
+        except (StoreError, RunHalted):
             raise
         except MiyabiError as error:
             await self._failed(error.title, error.cause, error.next_step)
@@ -128,6 +131,7 @@ class Lane:
                 e.CheckpointSaved(world=world, step=0, commit=kept.commit, ref=ref, why="created")
             )
         commit = stand.commit or await self._attempt(stand)
+        self._reviewing = True
         await self._gate.passed()
         await self._reviewer.review(world, stand.worktree, self.sandbox, commit)
 
@@ -158,7 +162,11 @@ class Lane:
         worktree, attempt = stand.worktree, Attempt(e.Ending.PICKED)
         if not stand.picked:
             with self._work:
-                attempt = await self._agent(worktree).run(stand.past or self._opening(worktree))
+                past = stand.past or self._opening(worktree)
+                self._coder = self._agent(worktree)
+                attempt = await self._coder.run(replace(past, told=(*past.told, *self._told)))
+            if self._work.cancelled_caught:
+                attempt = Attempt(self._ending)
         with anyio.CancelScope(shield=True):
             commit = await commit_all(worktree, self._message(attempt), self._identity)
             change = await worktree.git.diffstat(worktree.base, commit)
@@ -183,7 +191,6 @@ class Lane:
             self._publisher,
             self._gate,
             self._request.terms.limits,
-            self._price,
             self._keep,
         )
 
@@ -256,7 +263,21 @@ class Lane:
             self._all.cancel()
             await self._over.wait()
 
-    async def wrap_up(self) -> None:
+    @property
+    def listens(self) -> bool:
+        """Whether a turn may still come that reads what is said."""
+        gone = self.ended or self._reviewing
+        return not gone and (self._coder is None or self._coder.listens)
+
+    def tell(self, text: str) -> None:
+        """Say something to the agent, for its next turn."""
+        if self._coder is not None:
+            self._coder.tell(text)
+        else:
+            self._told.append(text)
+
+    async def wrap_up(self, ending: e.Ending = e.Ending.PICKED) -> None:
         """End the agent's work now and go on to the review with what is there."""
+        self._ending = ending
+        self._work.cancel()  # first, so that no turn begins at the open gate
         await self.proceed()
-        self._work.cancel()

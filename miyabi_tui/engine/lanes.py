@@ -71,6 +71,11 @@ class Lanes:
         """Whether any world has not ended, or is being taken back."""
         return bool(self._at_work)
 
+    def at_work_on(self, world: WorldId) -> bool:
+        """Whether this world has not ended, or is being taken back."""
+        lane = self._lanes.get(world)
+        return lane is not None and lane in self._at_work
+
     async def start_all(self) -> None:
         """A lane for every world that has not ended."""
         picked = self._bus.state.picked

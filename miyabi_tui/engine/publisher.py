@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from miyabi_tui.engine.events import AnyEvent
+    from miyabi_tui.engine.state import RunState
 
 
 class Publisher(Protocol):
@@ -21,4 +22,13 @@ class Publisher(Protocol):
         Raises:
             StoreError: the journal cannot be written.
         """
+        ...
+
+
+class RunPublisher(Publisher, Protocol):
+    """A publisher that also knows how the run stands."""
+
+    @property
+    def state(self) -> RunState:
+        """The run as the journal has it."""
         ...

@@ -9,16 +9,14 @@ import anyio
 import anyio.to_thread
 
 from miyabi_tui.engine import events as e
-from miyabi_tui.engine.errors import (
-    GitError,
-    MergeConflict,
-    MiyabiError,
-)
+from miyabi_tui.engine.errors import GitError, MergeConflict, MiyabiError
+from miyabi_tui.engine.fallback import NEXT, QUESTION, Fallbacks
 from miyabi_tui.engine.lanes import Lanes
 from miyabi_tui.engine.merging import merge_winner
 from miyabi_tui.engine.repo.worktrees import Worktree
 from miyabi_tui.engine.scoring.selection import best, why
 from miyabi_tui.engine.state import step_name
+from miyabi_tui.engine.warden import Warden
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
     from miyabi_tui.engine.bus import Bus
     from miyabi_tui.engine.control import Fork
     from miyabi_tui.engine.ground import Ground
+    from miyabi_tui.engine.questions import Questions
     from miyabi_tui.engine.repo.git import Git
     from miyabi_tui.engine.repo.worktrees import FiveWorldsManager
     from miyabi_tui.engine.request import RunRequest
@@ -52,6 +51,7 @@ class Race:
         workshop: Workshop,
         ground: Ground,
         pasts: Mapping[WorldId, History],
+        questions: Questions,
     ) -> None:
         self._request = request
         self._git = git
@@ -59,7 +59,12 @@ class Race:
         self._workshop = workshop
         self._group = anyio.create_task_group()
         self._lanes = Lanes(self._group, request, bus, manager, workshop, ground, pasts)
+        self._questions = questions
+        self._warden = Warden(
+            bus, self, questions, request.terms.termination, interactive=request.interactive
+        )
         self._hand = anyio.Lock()  # one decision at a time, a person's or ours
+        self._fallbacks = Fallbacks(bus, self._lanes, self._hand, questions, request.terms)
         self._picked: WorldId | None = bus.state.picked
         self._merge_asked = False
         self._merge_tried = False
@@ -79,6 +84,7 @@ class Race:
 
         Raises:
             StoreError: the journal cannot be written.
+            RunHalted: the person, or a budget, wants it to end as it stands.
             MiyabiError: the base cannot be measured.
         """
         try:
@@ -86,6 +92,7 @@ class Race:
                 await self._lanes.start_all()
                 self._started = True
                 group.start_soon(self._lanes.save_by_the_clock)
+                group.start_soon(self._warden.watch)
                 while not await self._settled():
                     await self._asked.wait()
                     self._asked = anyio.Event()
@@ -100,6 +107,8 @@ class Race:
             if self._lanes.at_work:
                 await self._bus.emit(e.PhaseChanged(phase=e.Phase.RACING))
                 await self._lanes.run()
+            if await self._fallbacks.tried():
+                continue
             async with self._hand:
                 if self._lanes.at_work:  # a person was quicker
                     continue
@@ -254,6 +263,18 @@ class Race:
             if (lane := self._lanes.get(world)) and not self._over:
                 lane.kill("killed by hand")
 
+    async def end(self, world: WorldId, reason: str) -> None:
+        """End a world that a rule says is not worth going on with."""
+        async with self._hand:
+            if (lane := self._lanes.get(world)) and not self._over:
+                lane.kill(reason)
+
+    async def keep(self, world: WorldId) -> None:
+        """End a world's work and go on to its review with what is there."""
+        async with self._hand:
+            if (lane := self._lanes.get(world)) and not self._over and not lane.ended:
+                await lane.wrap_up(e.Ending.KEPT)
+
     async def fork(self, fork: Fork) -> None:
         """Let a world go on from a checkpoint: itself, or an extra one."""
         async with self._hand:
@@ -269,7 +290,7 @@ class Race:
                 return await self._notice(f"{fork.source} cannot go back to {where}: {cause}")
             self._picked = None
             self._chosen = self._merge_tried = False
-            self._asked.set()
+            self._stir()
 
     async def pick(self, world: WorldId) -> None:
         """Take the person's choice; worlds still at work end."""
@@ -295,7 +316,27 @@ class Race:
                     other.kill(f"{world} was picked")
             if at_work and lane is not None:
                 await lane.wrap_up()
+        self._stir()
+
+    def _stir(self) -> None:
+        """The person has done something that the decision has to take in."""
+        self._questions.answer(QUESTION, NEXT)
         self._asked.set()
+
+    async def tell(self, world: WorldId, text: str) -> None:
+        """Say something to a world, for its next turn."""
+        async with self._hand:
+            lane = self._lanes.get(world)
+            if not text.strip() or self._over:
+                return
+            if lane is None or not lane.listens:
+                return await self._notice(f"{world} will read nothing more: its work is done")
+            await self._bus.emit(e.WorldTold(world=world, text=text))
+            lane.tell(text)  # after that, as it is in the journal before a turn has read it
+
+    async def answer(self, question: str, choice: str, amount: float | None) -> None:
+        """Take the person's answer to a question; one that is settled already has none."""
+        self._questions.answer(question, choice, amount)
 
     def worktree(self, world: WorldId) -> Worktree | None:
         """The world's worktree, also of one that ended before the run was resumed."""
@@ -320,7 +361,8 @@ class Race:
             if self.racing:  # one was just taken back
                 return False
             self._stopped = True
-            self._asked.set()
+            self._fallbacks.give_up()
+            self._stir()
             return True
 
     async def _notice(self, text: str) -> None:

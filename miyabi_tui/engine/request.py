@@ -6,13 +6,16 @@ from pathlib import Path
 
 import msgspec
 
-from miyabi_tui.engine.events import Issue, MergePolicy
+from miyabi_tui.engine.events import ComplexityEstimated, Issue, MergePolicy
 from miyabi_tui.engine.terms import Terms
 from miyabi_tui.engine.worlds import WorldConfig
 
 
 class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """One run. `interactive` says that a person may answer; `notices` are told at its start."""
+    """One run. `interactive` says that a person may answer; `notices` are told at its start.
+
+    `complexity` is by what the worlds got their models; None where nobody asked.
+    """
 
     issue: Issue
     repo: Path
@@ -24,3 +27,4 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
     recorded: bool = False
     interactive: bool = False
     notices: tuple[str, ...] = ()
+    complexity: ComplexityEstimated | None = None

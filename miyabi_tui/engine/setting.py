@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import tempfile
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,15 +15,18 @@ from miyabi_tui.engine.agents.review import ReviewAgent
 from miyabi_tui.engine.collector import GarbageCollector
 from miyabi_tui.engine.gauges import sample
 from miyabi_tui.engine.ground import Ground
+from miyabi_tui.engine.guards import open_guards
 from miyabi_tui.engine.models import registry
-from miyabi_tui.engine.models.base import Usage
+from miyabi_tui.engine.models.tariff import Tariff
+from miyabi_tui.engine.questions import Questions
 from miyabi_tui.engine.race import Race
 from miyabi_tui.engine.repo.git import identity
 from miyabi_tui.engine.repo.owner import Owner
 from miyabi_tui.engine.repo.snapshots import Keeper
 from miyabi_tui.engine.repo.worktrees import FiveWorldsManager
+from miyabi_tui.engine.sampler import keep_sampling
 from miyabi_tui.engine.scoring.toolchain import SETTINGS, find_toolchain
-from miyabi_tui.engine.workshop import Workshop, price
+from miyabi_tui.engine.workshop import Workshop
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -71,20 +74,33 @@ async def prepare(
         if run.base and run.base.measurement:
             reviewer.take_base(run.base.measurement)
         author = await anyio.to_thread.run_sync(identity, git)
-        workshop = Workshop(
-            request, bus, manager, toolchain, reviewer, keeper, identity=author, owner=owner
-        )
-        try:
+        questions = Questions(bus, interactive=request.interactive)
+        async with AsyncExitStack() as stack:
+            group = await stack.enter_async_context(anyio.create_task_group())
+            stack.callback(group.cancel_scope.cancel)
+            guards = await stack.enter_async_context(
+                open_guards(request, bus, questions, group, journal=journal, owner=owner)
+            )
+            workshop = Workshop(
+                request, bus, manager, toolchain, reviewer, keeper, guards, author, owner
+            )
+            stack.push_async_callback(workshop.aclose)
             for name in _models(run):
                 await workshop.model(registry.check(name, request.terms.providers))
             ground = Ground(bus, manager, keeper, interactive=request.interactive)
-            async with anyio.create_task_group() as group:
-                group.start_soon(sample, workshop.sandboxes, bus)
-                group.start_soon(_collect, git, journal, bus)
-                yield Race(request, git, bus, manager, workshop, ground, pasts)
-                group.cancel_scope.cancel()
-        finally:
-            await workshop.aclose()
+            group.start_soon(sample, workshop.sandboxes, bus)
+            group.start_soon(_collect, git, journal, bus)
+            group.start_soon(
+                keep_sampling,
+                request.terms,
+                git,
+                bus,
+                workshop,
+                toolchain,
+                Path(scratch),
+                manager.include,
+            )
+            yield Race(request, git, bus, manager, workshop, ground, pasts, questions)
 
 
 def _models(run: RunState) -> list[str]:
@@ -132,7 +148,7 @@ async def _warn_of_unknown_prices(request: RunRequest, bus: Bus) -> None:
         spec.name
         for spec in specs
         if spec.provider.kind is not registry.Kind.REPLAY
-        and await anyio.to_thread.run_sync(price, spec, spec.name, Usage(1_000, 1_000)) is None
+        and not await anyio.to_thread.run_sync(Tariff(spec, request.terms.prices).is_known)
     ]
     if unknown and not bus.state.resumed:
         text = f"no price is known for {', '.join(unknown)}: only steps and time limit what it uses"

@@ -13,6 +13,7 @@ import msgspec
 
 from miyabi_tui.engine import events as e
 from miyabi_tui.engine.models.base import Sampling, Usage
+from miyabi_tui.engine.progress import Progress
 from miyabi_tui.engine.scoring.score import EvaluationScore, Evidence
 from miyabi_tui.engine.terms import Terms
 from miyabi_tui.engine.worlds import WorldConfig, WorldId
@@ -65,8 +66,11 @@ class WorldState(msgspec.Struct, frozen=True, kw_only=True):
     """All there is to know about one world at one moment.
 
     `cut_short`: its run ended while it was at work. `checkpoints` are those of its present past;
-    `calls` and `step_cost_usd` belong to the step in progress. `restored` says what a resume or a
-    fork did to it last.
+    `calls` and `step_cost_usd` belong to the step in progress, `running` and `running_cost_usd` to
+    the turn that streams now (an estimate). `restored` says what a resume or a fork did to it last;
+    `salt` sets the turns of a fork apart from those of the future that it leaves. `told` is what
+    the person has said and no turn has read yet. Of `turns`, `cached` came from the cache;
+    `waits_until` ends its `waiting`, if that is known.
     """
 
     config: WorldConfig
@@ -75,11 +79,20 @@ class WorldState(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     doing: str = ""
     waiting: str = ""
+    waits_until: float | None = None
+    told: tuple[str, ...] = ()
     step: int = 0
     sampling: Sampling | None = None
     usage: Usage = Usage()
     cost_usd: float = 0.0
     price_known: bool = True
+    running: Usage = Usage()
+    running_cost_usd: float = 0.0
+    estimated: bool = False
+    turns: int = 0
+    cached: int = 0
+    sampled: e.TestsSampled | None = None
+    progress: Progress = Progress()
     lines_added: int = 0
     lines_deleted: int = 0
     files_changed: int = 0
@@ -101,6 +114,7 @@ class WorldState(msgspec.Struct, frozen=True, kw_only=True):
     calls: tuple[str, ...] = ()
     step_cost_usd: float = 0.0
     forked_from: WorldId | None = None
+    salt: str = ""
     restored: str = ""
 
     @property
@@ -119,6 +133,16 @@ class WorldState(msgspec.Struct, frozen=True, kw_only=True):
         return self.score is not None and not self.ineligible
 
     @property
+    def meter_usd(self) -> float:
+        """What it has cost up to now, the turn in progress included."""
+        return self.cost_usd + self.running_cost_usd
+
+    @property
+    def is_estimate(self) -> bool:
+        """Whether `meter_usd` holds an estimate: a turn streams, or broke off without a bill."""
+        return self.estimated or self.running_cost_usd > 0
+
+    @property
     def changed_lines(self) -> int:
         """Lines added and deleted against the base."""
         return self.lines_added + self.lines_deleted
@@ -127,6 +151,8 @@ class WorldState(msgspec.Struct, frozen=True, kw_only=True):
 class RunState(msgspec.Struct, frozen=True, kw_only=True):
     """All there is to know about a run at one moment. Before its first event it is empty.
 
+    `questions` wait for the person. `breakers` are the providers that are not trusted now.
+    `warned` and `raised` are about budgets. `tried` are the fallback strategies so far.
     `away_seconds`: how long nobody drove it, over `resumed` interruptions. `at`: its last event.
     """
 
@@ -139,13 +165,19 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     task: str = ""
     merge: e.MergePolicy = e.MergePolicy.ASK
     recorded: bool = False
-    cost_limit_usd: float | None = None
     phase: e.Phase = e.Phase.PREPARING
     status: e.RunStatus = e.RunStatus.RUNNING
     reason: str = ""
     worlds: tuple[WorldState, ...] = ()
     base: e.BaseMeasured | None = None
     terms: Terms = Terms()
+    complexity: e.ComplexityEstimated | None = None
+    before: e.SpentBefore | None = None
+    questions: tuple[e.QuestionAsked, ...] = ()
+    breakers: tuple[e.BreakerChanged, ...] = ()
+    warned: tuple[e.BudgetWarned, ...] = ()
+    raised: tuple[e.BudgetRaised, ...] = ()
+    tried: tuple[e.FallbackTried, ...] = ()
     picked: WorldId | None = None
     merge_started: e.MergeStarted | None = None
     winner: WorldId | None = None
@@ -179,6 +211,38 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     def total_cost_usd(self) -> float:
         """What all worlds have cost so far; a lower bound where a price is unknown."""
         return sum(world.cost_usd for world in self.worlds)
+
+    @property
+    def meter_usd(self) -> float:
+        """What all worlds have cost up to now, turns in progress included."""
+        return sum(world.meter_usd for world in self.worlds)
+
+    @property
+    def is_estimate(self) -> bool:
+        """Whether `meter_usd` holds an estimate."""
+        return any(world.is_estimate for world in self.worlds)
+
+    @property
+    def issue_usd(self) -> float:
+        """What the issue has cost up to now, with all runs of it that came before."""
+        return self.meter_usd + (self.before.cost_usd if self.before else 0.0)
+
+    def question_of(self, world: WorldId) -> e.QuestionAsked | None:
+        """What the person is asked about a world, or about the whole run, first."""
+        mine = (one for one in self.questions if one.world in (world, None))
+        return next(mine, None)
+
+    def budget_usd(self, scope: e.Scope, world: WorldId | None = None) -> float | None:
+        """The limit that holds now; None where there is none."""
+        for one in reversed(self.raised):
+            if one.scope is scope and one.world is world:
+                return one.limit_usd or None
+        set_to = {
+            e.Scope.WORLD: self.terms.limits.cost_usd,
+            e.Scope.ISSUE: self.terms.budgets.issue_usd,
+            e.Scope.MONTH: self.terms.budgets.month_usd,
+        }[scope]
+        return set_to or None
 
     @property
     def price_known(self) -> bool:

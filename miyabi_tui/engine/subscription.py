@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
-from miyabi_tui.engine.events import Gauges, Output
+from miyabi_tui.engine.events import Gauges, Output, TurnMetered, world_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,9 +46,9 @@ class BufferedSubscription:
     def _take(self, record: Record) -> None:
         if isinstance(record.event, Output):
             self._size += _size(record.event)
-        elif isinstance(record.event, Gauges) and self._records:
+        elif isinstance(record.event, Gauges | TurnMetered):
             # Of what is measured over and over, a reader wants the last.
-            if isinstance(self._records[-1].event, Gauges):
+            if self._records and _measures_the_same(self._records[-1], record):
                 self._records[-1] = record
                 return
             self._kept += 1
@@ -99,6 +99,11 @@ class BufferedSubscription:
         """Whether the reader is so far behind that it had better begin anew."""
         with self._changed:
             return self._kept > KEPT_AT_MOST
+
+
+def _measures_the_same(before: Record, now: Record) -> bool:
+    kinds = type(before.event) is type(now.event)
+    return kinds and world_of(before.event) is world_of(now.event)
 
 
 def _size(output: Output) -> int:

@@ -53,6 +53,7 @@ def result(run: RunState) -> dict[str, Any]:
         "commit": run.commit or None,
         "total_cost_usd": round(run.total_cost_usd, 6),
         "price_known": run.price_known,
+        "complexity": run.complexity.level.value if run.complexity else None,
         "elapsed_seconds": round(run.elapsed(run.ended_at or 0.0), 3),
         "worlds": {world.id.value: _world(world) for world in run.worlds},
     }
@@ -65,7 +66,10 @@ def _world(world: WorldState) -> dict[str, Any]:
         "eligible": world.eligible,
         "score": world.score.as_dict() if world.score else None,
         "cost_usd": round(world.cost_usd, 6) if world.price_known else None,
+        "cost_is_estimate": world.is_estimate,
         "tokens": world.usage.total,
+        "turns": world.turns,
+        "cached_turns": world.cached,
         "reasons": reasons(world),
         "branch": world.config.branch or None,
     }

@@ -44,6 +44,11 @@ class Effort(StrEnum):
     MEDIUM = "medium"
     HIGH = "high"
 
+    @property
+    def less(self) -> Effort:
+        """The next lower effort, or the lowest."""
+        return list(Effort)[max(0, list(Effort).index(self) - 1)]
+
 
 class WorldConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What one world races with.

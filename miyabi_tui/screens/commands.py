@@ -9,10 +9,12 @@ from textual.binding import Binding, BindingType
 
 from miyabi_tui.engine.state import RunState, WorldStatus
 from miyabi_tui.screens.refusals import (
+    at_work,
     why_not_go_back,
     why_not_kill,
     why_not_pause,
     why_not_pick,
+    why_not_tell,
 )
 from miyabi_tui.widgets.keyline import Hint
 from miyabi_tui.widgets.words import asks_for_a_pick
@@ -23,7 +25,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Command:
-    """A key, the action behind it, its label (and a shorter one) and its help."""
+    """A key, the action behind it, its label (and a shorter one) and its help.
+
+    Where the footer has no room, the highest `rank` goes first.
+    """
 
     keys: str
     action: str
@@ -32,6 +37,7 @@ class Command:
     title: str = ""
     shown: str = ""
     short: str = ""
+    rank: int = 0
 
     @property
     def key(self) -> str:
@@ -40,8 +46,11 @@ class Command:
 
 
 COMMANDS = (
+    Command("a", "answer", "answer", "Answer what is asked", "Answer"),
     Command("p", "pause", "pause", "Freeze the world at once, or let it go on", "Pause / go on"),
-    Command("k", "kill", "kill", "End the world; r brings it back", "Kill the world"),
+    Command("k", "kill", "kill", "End the world; r brings it back", "Kill the world", rank=1),
+    Command("s", "tell", "tell", "Say something to the world", "Tell the world", rank=1),
+    Command("S", "tell_all", "tell all", "Say something to all at work", "Tell all", rank=9),
     Command(
         "r",
         "checkpoints",
@@ -49,11 +58,22 @@ COMMANDS = (
         "Go back to a checkpoint, or fork from one",
         "Checkpoints",
         short="steps",
+        rank=2,
     ),
-    Command("w", "pick", "winner", "Make this world the winner, after a look", "Pick as winner"),
+    Command(
+        "w",
+        "pick",
+        "winner",
+        "Make this world the winner, after a look",
+        "Pick as winner",
+        short="win",
+        rank=3,
+    ),
     Command("m", "merge", "merge", "Merge the winner", "Merge the winner"),
-    Command("d", "diff", "diff", "What the world changed against the base", "Show the diff"),
-    Command("z", "zoom", "zoom", "Give the world the whole screen, and back", "Zoom", "z"),
+    Command(
+        "d", "diff", "diff", "What the world changed against the base", "Show the diff", rank=4
+    ),
+    Command("z", "zoom", "zoom", "Give the world the whole screen, and back", "Zoom", rank=5),
     Command(
         "question_mark,f1",
         "help",
@@ -120,8 +140,15 @@ def hints(
             offered.add("pick")
             if asks_for_a_pick(run):
                 urgent.add("pick")
+        if not why_not_tell(run, world):
+            offered.add("tell")
         if world.status is WorldStatus.PAUSED:
             labels["pause"] = "go on"
+    if len(at_work(run)) > 1:
+        offered.add("tell_all")
+    if run.questions:
+        offered.add("answer")
+        urgent.add("answer")
     if run.merge_ready:
         offered.add("merge")
         urgent.add("merge")
@@ -132,6 +159,7 @@ def hints(
             one.action,
             one.action in urgent,
             one.short,
+            one.rank,
         )
         for one in commands(attached)
         if one.action in offered
@@ -139,5 +167,5 @@ def hints(
     made.sort(key=lambda hint: not hint.urgent)
     if len(run.worlds) > 1:
         keys = f"{run.worlds[0].id.key}–{run.worlds[-1].id.key}"
-        made.insert(len(urgent), Hint(keys, "world", "turn(1)"))
+        made.insert(len(urgent), Hint(keys, "world", "turn(1)", short="go", rank=6))
     return made

@@ -10,18 +10,24 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from miyabi_tui.engine.events import Scope
+from miyabi_tui.engine.state import RunState
 from miyabi_tui.screens.commands import MOVES, commands
+from miyabi_tui.widgets.asking import STRATEGIES, complexity, money, spent
+from miyabi_tui.widgets.inert import one_line
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
 
 SIGNS = (
     ("● ‖ ◷ ◔", "running, paused, waiting, quiet for a while"),
+    ("?", "you are asked: a answers"),
     ("◐", "evaluating: build, tests, lint, quality, security"),
     ("▲ ◆ ★", "leads, scored, winner"),
     ("⊘", "scored, but may not win: the reason stands below"),
     ("■ ✗", "killed or cut short, failed; its files stay"),
     ("▸ │ ┃ └", "a call, its output, its errors, how it ended"),
+    ("» ↺ ≈", "your words, a turn from the cache, an estimate"),
 )
 KEY_COLUMN = 16
 
@@ -34,21 +40,22 @@ class HelpScreen(ModalScreen[None]):
     ]
     AUTO_FOCUS = "VerticalScroll"
 
-    def __init__(self, attached: bool = False) -> None:
+    def __init__(self, attached: bool = False, run: RunState | None = None) -> None:
         super().__init__()
         self._attached = attached
+        self._run = run or RunState()
 
     def compose(self) -> ComposeResult:
         """One text that scrolls where the terminal is small."""
         with VerticalScroll(classes="dialog -help"):
-            yield Static(help_text(self._attached), markup=False)
+            yield Static(help_text(self._attached, self._run), markup=False)
 
     def action_close(self) -> None:
         """Close."""
         self.dismiss(None)
 
 
-def help_text(attached: bool) -> Content:
+def help_text(attached: bool, run: RunState) -> Content:
     """The whole page."""
     lines: list[Content] = [Content.styled("The focused world", "bold $ink-strong")]
     lines += [_line(one.key, one.help) for one in commands(attached)]
@@ -56,7 +63,28 @@ def help_text(attached: bool) -> Content:
     lines += [_line(keys, what) for keys, what in MOVES]
     lines += [Content(""), Content.styled("Signs", "bold $ink-strong")]
     lines += [_line(signs, what) for signs, what in SIGNS]
+    if run.run_id:
+        lines += [Content(""), Content.styled("This run", "bold $ink-strong")]
+        lines += [_line(name, what) for name, what in facts(run) if what]
     return Content("\n").join(lines)
+
+
+def facts(run: RunState) -> list[tuple[str, str]]:
+    """What is worth knowing about a run and has no place on the board."""
+    limits = [(run.budget_usd(scope), scope) for scope in (Scope.ISSUE, Scope.MONTH)]
+    said = [f"{money(limit)} for the {scope}" for limit, scope in limits if limit]
+    each = run.budget_usd(Scope.WORLD)
+    said += [f"{money(each)} for each world"] if each else []
+    turned = sum(world.turns for world in run.worlds)
+    cached = sum(world.cached for world in run.worlds)
+    return [
+        ("the task", complexity(run)),
+        ("spent", spent(run) + (", nothing is billed" if run.recorded else "")),
+        ("budgets", "" if run.recorded else ", ".join(said)),
+        ("turns", f"{turned}{f', {cached} of them from the cache' if cached else ''}"),
+        ("if too few win", ", then ".join(STRATEGIES[one] for one in run.terms.on_failure)),
+        ("breakers", "; ".join(one_line(f"{b.provider} {b.state}") for b in run.breakers)),
+    ]
 
 
 def _line(keys: str, what: str) -> Content:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.screen import Screen
 
 from miyabi_tui.bridge import FRAMES_A_SECOND, Bridge
-from miyabi_tui.engine.events import Level, Phase
+from miyabi_tui.engine.events import Phase
 from miyabi_tui.engine.state import WorldState, WorldStatus
+from miyabi_tui.screens.asking import Asking
 from miyabi_tui.screens.commands import bindings, hints
 from miyabi_tui.screens.refusals import (
     LOOK_AGAIN,
@@ -19,10 +20,13 @@ from miyabi_tui.screens.refusals import (
     why_not_merge,
     why_not_pause,
     why_not_pick,
+    why_not_tell,
+    why_not_tell_all,
 )
+from miyabi_tui.screens.telling import Telling
+from miyabi_tui.widgets.asking import news
 from miyabi_tui.widgets.board import Board
 from miyabi_tui.widgets.headline import HeadLine
-from miyabi_tui.widgets.inert import one_line
 from miyabi_tui.widgets.keyline import KeyLine
 
 if TYPE_CHECKING:
@@ -36,6 +40,7 @@ if TYPE_CHECKING:
     from miyabi_tui.engine.state import RunState
     from miyabi_tui.engine.worlds import WorldId
     from miyabi_tui.screens.dialog import Question
+    from miyabi_tui.widgets.pane import WorldPane
 
 NO_WORLD = "The worlds are not there yet."
 
@@ -52,6 +57,8 @@ class RaceScreen(Screen[None]):
         self._clock = clock
         self._second = 0
         self._expected: WorldId | None = None
+        self._telling = Telling(self, control)
+        self._asking = Asking(self, control, clock)
         self.bridge = Bridge(control.subscribe())
         self.headline = HeadLine()
         self.board = Board()
@@ -87,6 +94,7 @@ class RaceScreen(Screen[None]):
         if batch is not None:
             self._show(batch.streams)
             self._warn(before)
+            self._asking.heard(batch)
         elif int(self._clock()) != self._second and not self.run_state.finished:
             self._show({})
 
@@ -109,9 +117,8 @@ class RaceScreen(Screen[None]):
         """Show the warnings that came after the start; the head line may be taken."""
         if before.phase is Phase.PREPARING:
             return
-        for notice in self.run_state.notices[len(before.notices) :]:
-            if notice.level is not Level.INFO:
-                self._refuse(one_line(notice.text))
+        for text in news(before, self.run_state):
+            self.say(text)
 
     # --- turning ---------------------------------------------------------------------------------
 
@@ -126,13 +133,23 @@ class RaceScreen(Screen[None]):
         message.stop()
         self.call_later(self.run_action, message.action)
 
+    def on_world_pane_asked(self, message: WorldPane.Asked) -> None:
+        """A click on what a pane asks."""
+        message.stop()
+        self._asking.ask(message.pane.world)
+
+    def on_head_line_asked(self, message: HeadLine.Asked) -> None:
+        """A click on what the head line asks."""
+        message.stop()
+        self.action_answer()
+
     def action_turn_to(self, number: int) -> None:
         """Focus the world with this digit."""
         for pane in self.board.panes:
             if pane.world.key == str(number):
                 self.board.turn_to(pane.world)
                 return
-        self._refuse(f"There is no world {number} in this race." if self.board.panes else NO_WORLD)
+        self.say(f"There is no world {number} in this race." if self.board.panes else NO_WORLD)
 
     def action_turn(self, steps: int) -> None:
         """Focus the world so many panes on."""
@@ -194,6 +211,24 @@ class RaceScreen(Screen[None]):
             self._expected = free_world(self.run_state) if fork.extra else None
             self._control.fork(fork)
 
+    def action_answer(self) -> None:
+        """Answer a question: the focused world's first, then the run's, then any other's."""
+        self._asking.ask(self.board.focused_world)
+
+    def action_tell(self) -> None:
+        """Say something to the focused world."""
+        world = self._allowed(why_not_tell)
+        if world is not None:
+            self._telling.ask(world.id)
+
+    def action_tell_all(self) -> None:
+        """Say something to all worlds at work."""
+        refusal = why_not_tell_all(self.run_state) if self.run_state.worlds else NO_WORLD
+        if refusal:
+            self.say(refusal)
+        else:
+            self._telling.ask(None)
+
     def action_pick(self) -> None:
         """Make the focused world the winner, after a look at score and diff."""
         world = self._allowed(why_not_pick)
@@ -214,7 +249,7 @@ class RaceScreen(Screen[None]):
                 and standing(self.run_state, now) != asked_about
             ):
                 self._ask_pick(now)
-                self._refuse(LOOK_AGAIN)
+                self.say(LOOK_AGAIN)
             else:
                 self._answered(yes, why_not_pick, world.id, self._control.pick)
 
@@ -224,7 +259,7 @@ class RaceScreen(Screen[None]):
         """Merge the winner."""
         refusal = why_not_merge(self.run_state)
         if refusal:
-            self._refuse(refusal)
+            self.say(refusal)
         else:
             self._control.merge()
 
@@ -240,7 +275,7 @@ class RaceScreen(Screen[None]):
         """Show all keys and signs."""
         from miyabi_tui.screens.help import HelpScreen
 
-        self.app.push_screen(HelpScreen(self._control.attached))
+        self.app.push_screen(HelpScreen(self._control.attached, self.run_state))
 
     def action_leave(self) -> None:
         """Leave; asks while that would end the race."""
@@ -260,7 +295,7 @@ class RaceScreen(Screen[None]):
                 return
             if not (now.finished or now.commit):
                 self.action_leave()
-            self._refuse(LOOK_AGAIN)
+            self.say(LOOK_AGAIN)
 
         self._ask(LeaveQuestion(run), answered)
 
@@ -287,7 +322,7 @@ class RaceScreen(Screen[None]):
             return
         refusal = why_not(self.run_state, self.run_state.world(world))
         if refusal:
-            self._refuse(refusal)
+            self.say(refusal)
         else:
             command(world)
 
@@ -295,13 +330,14 @@ class RaceScreen(Screen[None]):
         """The focused world, if nothing speaks against the command; else says what does."""
         world = self.world
         if world is None:
-            self._refuse(NO_WORLD)
+            self.say(NO_WORLD)
             return None
         refusal = why_not(self.run_state, world)
         if refusal:
-            self._refuse(refusal)
+            self.say(refusal)
             return None
         return world
 
-    def _refuse(self, reason: str) -> None:
+    def say(self, reason: str) -> None:
+        """Say something in passing."""
         self.notify(reason, severity="warning", timeout=4, markup=False)

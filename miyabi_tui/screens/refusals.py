@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from miyabi_tui.engine.events import Phase, RunStatus
+from miyabi_tui.engine.state import WorldStatus
 from miyabi_tui.engine.worlds import FIVE, WorldId
 from miyabi_tui.widgets.words import resume
 
@@ -32,6 +33,30 @@ def why_not_kill(run: RunState, world: WorldState) -> str:
     if world.ended:
         return f"{world.id} has ended already ({world.status})."
     return ""
+
+
+def why_not_tell(run: RunState, world: WorldState) -> str:
+    """Why nobody would read what is said to this world."""
+    if run.status is RunStatus.INTERRUPTED:
+        return f"The run is interrupted: go on with {resume(run)} first."
+    if run.finished:
+        return f"Nobody would read it: {OVER}."
+    if world.ended:
+        return f"{world.id} has ended ({world.status}): nobody would read it."
+    status = world.before_pause if world.status is WorldStatus.PAUSED else world.status
+    if status is WorldStatus.EVALUATING or world.commit:
+        return f"{world.id} is done and being measured: it takes no more turns."
+    return ""
+
+
+def at_work(run: RunState) -> list[WorldId]:
+    """The worlds that would read what is said to all."""
+    return [world.id for world in run.worlds if not why_not_tell(run, world)]
+
+
+def why_not_tell_all(run: RunState) -> str:
+    """Why there is nobody to say something to."""
+    return "" if at_work(run) else "No world is at work: nobody would read it."
 
 
 def why_not_go_back(run: RunState, world: WorldState) -> str:

@@ -12,6 +12,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from miyabi_tui.engine.state import rank_key
+from miyabi_tui.widgets.asking import asked, waiting
 from miyabi_tui.widgets.inert import one_line
 from miyabi_tui.widgets.pane import WorldPane
 from miyabi_tui.widgets.words import PaneView
@@ -127,6 +128,7 @@ class Board(Widget):
         self._arranged = BoardLayout()
         self._said = ""
         self._news: dict[WorldId, tuple[str, float]] = {}
+        self._waited: dict[WorldId, float] = {}
 
     @property
     def layout(self) -> Layout:
@@ -193,6 +195,10 @@ class Board(Widget):
     ) -> PaneView:
         place = standing.get(world.id, 0)
         heard = world.last_output_at or world.started_at
+        if world.waiting:  # it has said why it is silent
+            self._waited[world.id] = now
+        if heard is not None:
+            heard = max(heard, self._waited.get(world.id, heard))
         active = not world.ended and heard is not None and not run.finished
         return PaneView(
             world=world,
@@ -202,6 +208,8 @@ class Board(Widget):
             focused=world.id is self.focused_world,
             why_won=run.winner_reason if world.id is run.winner else "",
             fresh=bool(world.restored) and self._is_news(world, now),
+            waits=waiting(world.waiting, world.waits_until, now),
+            asked=asked(run, world.id, now),
         )
 
     def turn_to(self, world: WorldId) -> None:

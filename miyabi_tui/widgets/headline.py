@@ -4,19 +4,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from textual.message import Message
+
 from miyabi_tui.engine.events import Level
 from miyabi_tui.engine.state import RunState
+from miyabi_tui.widgets.asking import (
+    breaker,
+    budget,
+    complexity,
+    fallback,
+    headline,
+    spent,
+    warnings,
+)
 from miyabi_tui.widgets.inert import one_line
 from miyabi_tui.widgets.rows import ReadyRows, Span, row
-from miyabi_tui.widgets.words import clock, dollars, outcome, phase, seconds
+from miyabi_tui.widgets.words import clock, outcome, phase, seconds
 from miyabi_tui.widgets.wrap import cells
 
 if TYPE_CHECKING:
+    from textual import events
     from textual.strip import Strip
 
 RECORDED = "recorded turns — nothing is billed"
 RECORDED_SHORT = "recorded, not billed"
 INFO_SECONDS = 10
+LEAST_ISSUE = 12
 RESUMED = "resumed  "
 
 
@@ -30,6 +43,18 @@ class HeadLine(ReadyRows):
         self._run = RunState()
         self._now = 0.0
 
+    class Asked(Message):
+        """The person clicked on an open question."""
+
+        def __init__(self, headline: HeadLine) -> None:
+            super().__init__()
+            self.headline = headline
+
+        @property
+        def control(self) -> HeadLine:
+            """The head line."""
+            return self.headline
+
     def show(self, run: RunState, now: float) -> None:
         """Show another state, or another second."""
         self._run, self._now = run, now
@@ -38,16 +63,16 @@ class HeadLine(ReadyRows):
     def make(self, width: int, height: int) -> list[Strip]:
         """Issue and progress; below, the outcome or the latest news."""
         run = self._run
-        right = self._progress(run)
+        right = self._progress(run, width)
         issue = self._issue(run)
         whole = sum(cells(text) for text, _ in (*issue, *right))
         if run.resumed and not run.finished and whole + len(RESUMED) + 3 <= width:
             right = [(RESUMED, "accent"), *right]
         room = sum(cells(text) for text, _ in right)
         first = row(width, issue, right, self.ink, keep=max(8, width - room - 3))
-        said = self._said(run)
-        # that nothing is billed is said before any news, but not before the end of an outcome
-        ended = bool(outcome(run)[0])
+        said = self._said(run, width)
+        # that nothing is billed is said before any news, but not before what the person must know
+        ended = bool(outcome(run)[0] or run.questions)
         least = cells(said[0]) if ended else min(cells(said[0]), width // 2 - 6)
         tag = RECORDED if least + len(RECORDED) + 4 <= width else RECORDED_SHORT
         fits = not ended or least + len(tag) + 3 <= width
@@ -60,24 +85,29 @@ class HeadLine(ReadyRows):
         number = f"#{run.issue.number} " if run.issue.number is not None else ""
         return [(number, "accent"), (one_line(run.issue.title), "strong")]
 
-    def _progress(self, run: RunState) -> list[Span]:
+    def _progress(self, run: RunState, width: int) -> list[Span]:
         if not run.run_id and not run.finished:
             return [("starting", "dim")]
         stands = phase(run)
-        cost = dollars(run.total_cost_usd, run.price_known)
-        limited = run.cost_limit_usd and run.price_known
-        limit = f" of ${run.cost_limit_usd:.2f}" if limited else ""
-        return [
+        cost, limit = spent(run), budget(run)
+        spans = [
             (str(stands), stands.ink),
             (f"  {clock(run.elapsed(self._now))}", "text"),
-            (f"  {cost}", "strong"),
-            (limit, "dim"),
+            (f"  {cost}", "strong" if limit is None or limit.ink == "dim" else limit.ink),
         ]
+        whole = sum(cells(text) for text, _ in spans) + cells(str(limit)) + LEAST_ISSUE
+        if limit is not None and whole <= width:
+            spans.append((str(limit), limit.ink))
+        return spans
 
-    def _said(self, run: RunState) -> Span:
+    def _said(self, run: RunState, width: int) -> Span:
+        if run.questions and not run.finished:
+            return headline(run, self._now, width - 2), "warn"
         ended = outcome(run)
         if ended[0]:
             return ended
+        if pressing := [*(breaker(one, self._now) for one in run.breakers), *warnings(run)]:
+            return " · ".join(pressing), "warn"
         fresh = run.elapsed(self._now) < INFO_SECONDS
         notices = [one for one in run.notices if fresh or one.level is not Level.INFO]
         notices.sort(key=lambda one: one.level is not Level.INFO)  # a warning outlasts later news
@@ -85,12 +115,21 @@ class HeadLine(ReadyRows):
             notice = notices[-1]
             inks = {Level.INFO: "dim", Level.WARNING: "warn", Level.ERROR: "bad"}
             return one_line(notice.text), inks[notice.level]
+        if run.tried:
+            return fallback(run), "accent"
         if run.base is not None:
             base = run.base
+            hard = complexity(run, 1)
             return (
                 f"base {run.base_commit[:7]}: {base.tests_passed} of {base.tests_known} tests pass,"
                 f" {base.lint_findings + base.security_findings} findings,"
-                f" {seconds(base.seconds)}",
+                f" {seconds(base.seconds)}{hard and f' · task {hard}'}",
                 "dim",
             )
-        return one_line(run.repo), "faint"
+        return complexity(run) or one_line(run.repo), "faint"
+
+    def on_click(self, event: events.Click) -> None:
+        """A click while something is asked is its answer key."""
+        if self._run.questions:
+            event.stop()
+            self.post_message(self.Asked(self))

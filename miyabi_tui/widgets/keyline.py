@@ -17,17 +17,22 @@ if TYPE_CHECKING:
     from textual.strip import Strip
 
 LAST = 2
+GAP = 2
 
 
 @dataclass(frozen=True)
 class Hint:
-    """A key, what it does now, and the action behind it; `short` where there is little room."""
+    """A key, what it does now, and the action behind it; `short` where there is little room.
+
+    Of those that do not fit, the highest `rank` goes first.
+    """
 
     key: str
     label: str
     action: str
     urgent: bool = False
     short: str = ""
+    rank: int = 0
 
 
 class KeyLine(ReadyRows):
@@ -60,17 +65,18 @@ class KeyLine(ReadyRows):
     def make(self, width: int, height: int) -> list[Strip]:
         """The hints that fit."""
         shown = list(self._hints)
-        if sum(map(_width, shown)) > width - 1:
+        room = width - 1 + GAP  # after the last one there is none
+        if sum(map(_width, shown)) > room:
             shown = [replace(hint, label=hint.short or hint.label) for hint in shown]
-        while len(shown) > LAST and sum(map(_width, shown)) > width - 1:
-            del shown[-LAST - 1]
+        while len(shown) > LAST and sum(map(_width, shown)) > room:
+            del shown[max(range(len(shown) - LAST), key=lambda at: (shown[at].rank, at))]
         spans: list[Span] = [(" ", "text")]
         self._targets = []
         x = 1
         for hint in shown:
-            self._targets.append((range(x, x + _width(hint) - 2), hint.action))
+            self._targets.append((range(x, x + _width(hint) - GAP), hint.action))
             spans += [(hint.key, "warn" if hint.urgent else "strong")]
-            spans += [(f" {hint.label}", "warn" if hint.urgent else "dim"), ("  ", "text")]
+            spans += [(f" {hint.label}", "warn" if hint.urgent else "dim"), (" " * GAP, "text")]
             x += _width(hint)
         return [strip_of(spans, width, self.ink)]
 
@@ -83,4 +89,4 @@ class KeyLine(ReadyRows):
 
 
 def _width(hint: Hint) -> int:
-    return cells(hint.key) + cells(hint.label) + 3
+    return cells(hint.key) + cells(hint.label) + 1 + GAP

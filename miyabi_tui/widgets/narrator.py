@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from miyabi_tui.engine import events as e
-from miyabi_tui.widgets.stream_text import Look, StreamText
+from miyabi_tui.widgets.asking import STRATEGIES, title, waiting
+from miyabi_tui.widgets.said import Said
+from miyabi_tui.widgets.stream_text import Line, Look, StreamText
 from miyabi_tui.widgets.words import clock, dollars, points, seconds, tokens
 
 if TYPE_CHECKING:
@@ -20,8 +22,11 @@ _CHANNELS = {
 }
 
 
+_ANSWER = (e.Channel.TEXT, e.Channel.REASONING)
+
 NAMED = 4
 INSTANT = 0.05
+CACHED = "↺"
 
 
 class Narrator:
@@ -33,12 +38,19 @@ class Narrator:
         self._silent_call = ""
         self._being_written = 0
         self._picked = False
+        self._at = 0.0
+        self._waits = ""
+        self._turn: Line | None = None
+        self._streamed = False
+        self._said = Said(text)
+        self._asked: set[str] = set()
 
     def tell(self, records: Iterable[e.Record]) -> None:
         """Write all that can be shown of `records`."""
         for record in records:
             tell = _TELL.get(type(record.event))
             if tell is not None:
+                self._at = record.at
                 tell(self, record.event)
 
     def _output(self, event: e.Output) -> None:
@@ -49,6 +61,8 @@ class Narrator:
         if not event.text:
             return
         self._silent_call = ""
+        if event.channel in _ANSWER and not self._streamed:
+            self._turn, self._streamed = self._text.mark(), True
         self._text.write(_CHANNELS[event.channel], event.text, event.call_id)
 
     def _worktree(self, event: e.WorktreeCreated) -> None:
@@ -56,17 +70,63 @@ class Narrator:
 
     def _step(self, event: e.StepStarted) -> None:
         self._being_written = 0
+        self._streamed = False
+        self._said.read(len(event.told))
 
-    def _turn(self, event: e.TurnFinished) -> None:
+    def _turn_finished(self, event: e.TurnFinished) -> None:
         use = event.usage
-        parts = [
-            f"step {event.step}",
-            seconds(event.seconds),
-            dollars(event.cost_usd or 0.0, event.cost_usd is not None),
-            f"{tokens(use.input_tokens)} in, {tokens(use.output_tokens)} out",
-        ]
+        cost = dollars(event.cost_usd or 0.0, event.cost_usd is not None)
+        how = [f"{CACHED} from the cache"] if event.cached else [seconds(event.seconds), cost]
+        used = f"{tokens(use.input_tokens)} in, {tokens(use.output_tokens)} out"
         self._being_written = 0
-        self._line(Look.STEP, " · ".join(parts))
+        self._streamed = False
+        self._line(Look.STEP, " · ".join([f"step {event.step}", *how, used]))
+
+    def _discarded(self, event: e.TurnDiscarded) -> None:
+        """Strike what the turn had streamed, and say why it counts for nothing."""
+        if self._streamed:
+            self._text.amend(self._turn, _strike)
+        what = "discarded" if self._streamed or self._being_written else "no answer"
+        self._streamed, self._being_written = False, 0
+        self._line(Look.BREAK, f"{what}, asked again" if event.again else what)
+        spent = dollars(event.cost_usd or 0.0, event.cost_usd is not None, event.usage.estimated)
+        parts = [event.cause, spent if event.usage.total else ""]
+        self._line(Look.FACT, " · ".join(filter(None, parts)))
+
+    def _told(self, event: e.WorldTold) -> None:
+        self._silent_call = ""
+        self._said.told(event.text)
+
+    def _asks(self, event: e.QuestionAsked) -> None:
+        self._asked.add(event.id)
+        self._line(Look.QUESTION, title(event))
+        for line in event.text.splitlines():
+            self._line(Look.FACT, line)
+        keys = ", ".join(f"{choice.key} {choice.name}" for choice in event.choices)
+        self._line(Look.FACT, f"a, then: {keys}")
+
+    def _answered(self, event: e.QuestionAnswered) -> None:
+        if event.id not in self._asked:
+            return
+        self._asked.remove(event.id)
+        who = "you" if event.by_person else "nobody answered"
+        amount = f" to ${event.amount:,.2f}" if event.amount is not None else ""
+        said = f"{who}: {event.choice}{amount}" if event.choice else "of no matter any more"
+        self._line(Look.NOTE, said)
+
+    def _sampled(self, event: e.TestsSampled) -> None:
+        said = f"{event.passed} of {event.known} tests pass" if event.builds else "does not build"
+        self._line(Look.STEP, f"{said} · sampled at step {event.step} · {seconds(event.seconds)}")
+
+    def _warned(self, event: e.BudgetWarned) -> None:
+        spent = f"${event.spent_usd:.2f} of ${event.limit_usd:.2f}"
+        self._line(Look.WARNING, f"{spent} of its budget is spent")
+
+    def _raised(self, event: e.BudgetRaised) -> None:
+        self._line(Look.NOTE, f"you raise its budget to ${event.limit_usd:,.2f}")
+
+    def _fallback(self, event: e.FallbackTried) -> None:
+        self._line(Look.DIVIDER, f"{STRATEGIES[event.strategy]} · {event.reason}")
 
     def _tool_started(self, event: e.ToolStarted) -> None:
         self._calls[event.call_id] = event.name
@@ -102,11 +162,12 @@ class Narrator:
         self._line(Look.NOTE, "goes on")
 
     def _waiting(self, event: e.WorldWaiting) -> None:
-        if event.reason:
-            told = event.reason.startswith("waiting")
-            self._line(Look.WARNING, event.reason if told else f"waiting: {event.reason}")
+        if event.reason and event.reason != self._waits:
+            self._line(Look.WAITING, waiting(event.reason, event.until, self._at))
+        self._waits = event.reason
 
     def _attempt(self, event: e.AttemptFinished) -> None:
+        self._said.never_read()
         ended = "finished" if event.ending is e.Ending.FINISHED else f"ended: {event.ending}"
         what = f"{ended} · {event.summary}" if event.summary else str(ended)
         self._line(Look.NOTE, what)
@@ -118,6 +179,7 @@ class Narrator:
         self._line(Look.STEP, f"  {event.doing}")
 
     def _scored(self, event: e.WorldScored) -> None:
+        self._said.never_read()
         self._line(Look.NOTE, f"scored {points(event.score.total)} of 100")
         for lost in event.score.lost:
             cost = f"−{points(lost.points)} " if lost.points else ""
@@ -126,16 +188,19 @@ class Narrator:
             self._line(Look.BAD, f"may not win: {reason}")
 
     def _killed(self, event: e.WorldKilled) -> None:
+        self._said.never_read()
         told = event.reason.startswith("killed")
         self._line(Look.BAD, event.reason if told else f"killed: {event.reason}".rstrip(": "))
 
     def _failed(self, event: e.WorldFailed) -> None:
+        self._said.never_read()
         for line in (f"failed: {event.title}", event.cause, event.next_step):
             if line:
                 self._line(Look.BAD if line.startswith("failed: ") else Look.FACT, line)
 
     def _resumed(self, event: e.RunResumed) -> None:
         self._calls.clear()
+        self._waits = ""
         self._line(Look.DIVIDER, f"the run goes on · {clock(event.away_seconds)} later")
 
     def _restored(self, event: e.WorldRestored) -> None:
@@ -149,6 +214,8 @@ class Narrator:
 
     def _forked(self, event: e.WorldForked) -> None:
         self._calls.clear()
+        self._waits = ""
+        self._said.never_read()
         config, here = event.config, event.source is event.world
         where = f"step {event.step}" if event.step else "the base"
         origin = f"back to {where}" if here else f"from {event.source}'s {where}"
@@ -192,11 +259,24 @@ class Narrator:
         self._text.line(look, text)
 
 
+def _strike(line: Line) -> None:
+    if line.look in (Look.TEXT, Look.THOUGHT):
+        line.look = Look.DISCARDED
+
+
 _TELL: dict[type, Callable[[Narrator, Any], None]] = {
     e.Output: Narrator._output,
     e.WorktreeCreated: Narrator._worktree,
     e.StepStarted: Narrator._step,
-    e.TurnFinished: Narrator._turn,
+    e.TurnFinished: Narrator._turn_finished,
+    e.TurnDiscarded: Narrator._discarded,
+    e.WorldTold: Narrator._told,
+    e.QuestionAsked: Narrator._asks,
+    e.QuestionAnswered: Narrator._answered,
+    e.TestsSampled: Narrator._sampled,
+    e.BudgetWarned: Narrator._warned,
+    e.BudgetRaised: Narrator._raised,
+    e.FallbackTried: Narrator._fallback,
     e.ToolStarted: Narrator._tool_started,
     e.ToolFinished: Narrator._tool_finished,
     e.Corrected: Narrator._corrected,

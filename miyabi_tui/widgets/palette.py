@@ -27,6 +27,7 @@ _INKS: dict[str, tuple[str, str]] = {
     "thought": ("ink-thought", "italic"),
     "output": ("ink-output", ""),
     "errors": ("ink-errors", ""),
+    "discarded": ("ink-faint", "strike"),
     "good": ("ink-good", ""),
     "warn": ("ink-warn", ""),
     "bad": ("ink-bad", ""),
@@ -63,6 +64,7 @@ def _make(widget: Widget, ground: str, world: WorldId | None) -> Inks:
     made["faded"] = _style(back.blend(own, 0.45), back, "")
     made["band"] = _style(dark, own, "bold")
     made["trophy"] = _style(dark, Color.parse(variables["ink-good"]), "bold")
+    made["alarm"] = _style(dark, Color.parse(variables["ink-warn"]), "bold")
     return {ink: _filtered(widget, style, back) for ink, style in made.items()}
 
 

@@ -77,6 +77,18 @@ class WorldPane(Widget, can_focus=True):
             """The pane."""
             return self.pane
 
+    class Asked(Message):
+        """The person clicked on what this pane asks."""
+
+        def __init__(self, pane: WorldPane) -> None:
+            super().__init__()
+            self.pane = pane
+
+        @property
+        def control(self) -> WorldPane:
+            """The pane."""
+            return self.pane
+
     def __init__(self, world: WorldId) -> None:
         super().__init__(id=f"pane-{world.lower()}")
         self.world = world
@@ -108,7 +120,7 @@ class WorldPane(Widget, can_focus=True):
         self.edge.view = self.head.view = self.foot.view = view
         if old is None or (old.world.score is None) is not (view.world.score is None):
             self.head.refresh(layout=True)
-        if old is None or old.focused is not view.focused:
+        if old is None or (old.focused, old.asked) != (view.focused, view.asked):
             self.edge.remake()
         self.head.remake()
         self.foot.remake()
@@ -125,6 +137,12 @@ class WorldPane(Widget, can_focus=True):
     def on_focus(self, event: events.Focus) -> None:
         """Tell the board who is looked at."""
         self.post_message(self.Focused(self))
+
+    def on_click(self, event: events.Click) -> None:
+        """A click on the head of a pane that asks is its answer key."""
+        if self.view is not None and self.view.asked is not None and event.widget is self.head:
+            event.stop()
+            self.post_message(self.Asked(self))
 
     def action_back(self, rows: int) -> None:
         """Scroll the stream back."""

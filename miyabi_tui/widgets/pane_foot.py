@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from miyabi_tui.engine.scoring.score import PART_POINTS, Part
-from miyabi_tui.widgets.pane_head import WIDE, changed
+from miyabi_tui.widgets.asking import spent
+from miyabi_tui.widgets.pane_head import WIDE, changed, length
 from miyabi_tui.widgets.rows import ReadyRows, Span, row
-from miyabi_tui.widgets.words import PaneView, clock, dollars, gauge, points, usage
+from miyabi_tui.widgets.words import PaneView, clock, gauge, points, sampled, turns, usage
 from miyabi_tui.widgets.wrap import cells
 
 if TYPE_CHECKING:
@@ -36,18 +37,24 @@ class PaneFoot(ReadyRows):
             return []
         world = view.world
         rows = self._score(world.score, width) if world.score is not None else []
-        cost = (dollars(world.cost_usd, world.price_known), "text")
+        cost = (spent(world), "text")
         used: list[Span] = [(usage(world), "text"), (" tokens", "faint")]
+        tests = [("   ", "text"), found] if (found := sampled(world))[0] else []
         files = world.files_changed
         many = f"{files} file{'s' * (files != 1)}  "
         change = [*([(many, "faint")] if files else []), *changed(view)]
         if width >= WIDE:
-            left = [*self._gauge(view), ("    ", "text"), *change]
-            return [*rows, row(width, left, [*used, ("   ", "text"), cost], self.ink, keep=30)]
+            left = [*self._gauge(view), ("    ", "text"), *change, *tests]
+            turned: list[Span] = [(f"{turns(world)}   ", "faint")] if world.turns else []
+            right = [*turned, *used, ("   ", "text"), cost]
+            return [*rows, row(width, left, right, self.ink, keep=length(left))]
+        room = width - 3 - cells(cost[0])
+        all_of_it = ([*used, *tests], [used[0], *tests], used)  # the word goes before the tests
+        last = next((one for one in all_of_it if length(one) <= room), used)
         return [
             *rows,
             row(width, self._gauge(view), change, self.ink, keep=20),
-            row(width, used, [cost], self.ink, keep=14),
+            row(width, last, [cost], self.ink, keep=14),
         ]
 
     def _gauge(self, view: PaneView) -> list[Span]:

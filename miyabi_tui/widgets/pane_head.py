@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from miyabi_tui.widgets.asking import ANSWERS, fitting, spent
 from miyabi_tui.widgets.rows import ReadyRows, Span, row, strip_of
 from miyabi_tui.widgets.words import (
     PaneView,
-    dollars,
     gauge,
     model,
     news,
@@ -34,16 +34,21 @@ def head_height(width: int) -> int:
 
 
 class PaneEdge(ReadyRows):
-    """The bar on the left in the world's colour: heavy in the focused pane."""
+    """The bar on the left in the world's colour: heavy in the focused pane; ? where it asks."""
 
     GROUND = "background"
     view: PaneView | None = None
 
     def make(self, width: int, height: int) -> list[Strip]:
         """One bar, from top to bottom."""
-        focused = self.view is not None and self.view.focused
-        bar = ("▌", "world") if focused else ("▎", "faded")
-        return [strip_of((bar,), width, self.ink)] * height
+        view = self.view
+        symbol, ink = ("▌", "world") if view is not None and view.focused else ("▎", "faded")
+        bar = strip_of(
+            ((symbol, "warn" if view is not None and view.asks else ink),), width, self.ink
+        )
+        if view is None or view.asked is None:
+            return [bar] * height
+        return [strip_of((("?", "alarm"),), width, self.ink), *[bar] * (height - 1)]
 
 
 class PaneHead(ReadyRows):
@@ -64,7 +69,7 @@ class PaneHead(ReadyRows):
         if view is None:
             return []
         if self.collapsed:
-            return self._collapsed(view, width)
+            return self._collapsed(view, width, height)
         if width >= WIDE:
             return self._wide(view, width)
         return self._narrow(view, width)
@@ -84,7 +89,7 @@ class PaneHead(ReadyRows):
     def _column(self, view: PaneView) -> list[Span]:
         """Name, state and step, each at the same place in every pane of a stack."""
         name = self._who(view)
-        gap = " " * (NAME_COLUMN - _length(name))
+        gap = " " * (NAME_COLUMN - length(name))
         text, ink = self._sign(view)
         return [
             *name,
@@ -93,52 +98,62 @@ class PaneHead(ReadyRows):
             *self._step(view),
         ]
 
+    def _why(self, view: PaneView, room: int) -> Span:
+        text, ink = why(view, room)
+        return (fitting(text, room) if view.world.waiting and not view.asks else text), ink
+
     def _wide(self, view: PaneView, width: int) -> list[Strip]:
         left = self._column(view)
         right = [(model(view.world), "text"), (f"  {sampling(view.world)}", "dim")]
-        said = why(view)
+        said = self._why(view, width - 2)
         return [
-            row(width, left, right, self.ink, keep=_length(left), margin=0),
+            row(width, left, right, self.ink, keep=length(left), margin=0),
             row(width, [said], [], self.ink),
         ]
 
     def _narrow(self, view: PaneView, width: int) -> list[Strip]:
         world = view.world
+        said = self._why(view, width - 2)
         step = f"step {world.step}  " if world.step and not world.ended and not news(view) else ""
-        said = why(view)
+        if view.asks or (world.waiting and cells(step + said[0]) > width - 2):
+            step = ""
+        second: list[Span] = [(model(world, short=True), "text")]
+        right: list[Span] = [(sampling(world), "dim")]
+        if view.asked is not None and view.asks:
+            second, right = [(view.asked.title, "text")], []
+            said = (f"{view.asked.when} · {ANSWERS}", "warn")
         return [
             row(width, self._who(view), [self._sign(view)], self.ink, keep=3, margin=0),
-            row(
-                width,
-                [(model(world, short=True), "text")],
-                [(sampling(world), "dim")],
-                self.ink,
-                keep=10,
-            ),
+            row(width, second, right, self.ink, keep=10),
             row(width, [(step, "faint"), said], [], self.ink),
         ]
 
-    def _collapsed(self, view: PaneView, width: int) -> list[Strip]:
+    def _collapsed(self, view: PaneView, width: int, height: int) -> list[Strip]:
         world, wide = view.world, width >= WIDE
         cpu, memory = gauge(world)
         left = self._column(view)
-        spent = [(dollars(world.cost_usd, world.price_known), "text")]
-        measured = changed(view)
+        said_why = self._why(view, width - 4)
+        cost = [(spent(world), "text")]
+        measured = changed(view) if wide or said_why[1] != "warn" else []
         if wide:
             name = (f"{model(world, short=True)}  ", "faint")
-            spent = [name, (f"{usage(world)} tok  ", "dim"), *spent]
-            if not world.ended:
+            cost = [name, (f"{usage(world)} tok  ", "dim"), *cost]
+            if not world.ended and not view.asks:
                 measured = [(f"cpu {cpu}  {memory}  ", "faint"), *measured]
         else:
             left = left[:-1] if world.step else left
-        said = [*_parts(view), why(view)] if wide else [why(view)]
+        if height == 1 and (view.asks or (world.waiting and not world.ended)):
+            short = [*left[:3], self._why(view, width - 2 - length(left[:3]))]
+            return [row(width, short, cost, self.ink, keep=length(short), margin=0)]
+        said = [*_parts(view), said_why] if wide else [said_why]
         return [
-            row(width, left, spent, self.ink, keep=_length(left), margin=0),
+            row(width, left, cost, self.ink, keep=length(left), margin=0),
             row(width, said, measured, self.ink, keep=width // 2, margin=3),
         ]
 
 
-def _length(spans: list[Span]) -> int:
+def length(spans: list[Span]) -> int:
+    """The cells of all spans."""
     return sum(cells(text) for text, _ in spans)
 
 

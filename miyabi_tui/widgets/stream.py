@@ -59,7 +59,7 @@ class StreamView(Widget):
         elif self.following:
             self._follow(changed, width, height)
         else:
-            self._hold(height)
+            self._hold(changed, height)
         self._shown_end = self.text.end
 
     def _follow(self, changed: int, width: int, height: int) -> None:
@@ -73,9 +73,11 @@ class StreamView(Widget):
         if stop > start:
             self.refresh(Region(0, start, width, stop - start))
 
-    def _hold(self, height: int) -> None:
+    def _hold(self, changed: int, height: int) -> None:
         if self._top < self.text.first:
             self._top = self.text.first
+            self.refresh()
+        elif changed < self._top + height - 1:
             self.refresh()
         else:
             self.refresh(Region(0, height - 1, self.size.width, 1))

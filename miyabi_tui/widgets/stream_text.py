@@ -16,6 +16,8 @@ from miyabi_tui.widgets.rows import Span, strip_of
 from miyabi_tui.widgets.wrap import breaks, cells, fit
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from textual.strip import Strip
 
     from miyabi_tui.widgets.palette import Inks
@@ -25,6 +27,7 @@ MOST_CHARACTERS = 1_000_000
 LONGEST_LINE = 4_000
 SPARE_ROWS = 256
 FIRST_WRAPPED = 200
+RULE = "── "
 
 
 class Look(Enum):
@@ -32,19 +35,25 @@ class Look(Enum):
 
     TEXT = ("", "", "text", "text", True)
     THOUGHT = ("", "", "thought", "thought", True)
+    DISCARDED = ("", "", "discarded", "discarded", True)
     CALL = ("▸ ", "  ", "name", "world", True)
     WRITING = ("▹ ", "  ", "faded", "faint", False)
     OUTPUT = ("│ ", "│ ", "faint", "output", True)
     ERRORS = ("┃ ", "┃ ", "errors", "errors", True)
     PASSED = ("└ ", "  ", "faint", "good", True)
     FAILED = ("└ ", "  ", "faint", "bad", True)
+    YOU = ("» ", "  ", "accent", "strong", True)
+    YOU_MORE = ("  ", "  ", "strong", "strong", True)
     NOTE = ("• ", "  ", "accent", "accent", True)
     WARNING = ("! ", "  ", "warn", "warn", True)
+    WAITING = ("◷ ", "  ", "warn", "warn", True)
+    QUESTION = ("? ", "  ", "warn", "warn", True)
     GOOD = ("★ ", "  ", "good", "won", True)
     BAD = ("✗ ", "  ", "bad", "bad", True)
     FACT = ("", "  ", "dim", "dim", True)
     STEP = ("", "", "faint", "faint", False)
-    DIVIDER = ("── ", "", "accent", "accent", False)
+    DIVIDER = (RULE, "", "accent", "accent", False)
+    BREAK = (RULE, "", "dim", "dim", False)
 
     def __init__(self, first: str, more: str, mark_ink: str, ink: str, wraps: bool) -> None:
         self.first = first
@@ -124,11 +133,35 @@ class StreamText:
             self._open = None
             self._extend(look, piece)
 
-    def line(self, look: Look, text: str, end: Span | None = None) -> None:
+    def line(self, look: Look, text: str, end: Span | None = None) -> Line:
         """Add a whole line."""
         self._drop_hint()
         self._close()
-        self._push(Line(look, one_line(text)[:LONGEST_LINE], end))
+        line = Line(look, one_line(text)[:LONGEST_LINE], end)
+        self._push(line)
+        return line
+
+    def mark(self) -> Line | None:
+        """The newest line, which is whole now: a place for `amend`."""
+        self._drop_hint()
+        self._close()
+        return self._lines[-1] if self._lines else None
+
+    def amend(self, after: Line | None, change: Callable[[Line], None]) -> None:
+        """Change the lines after a mark, or all if it is not kept any more, and their rows."""
+        self.mark()
+        kept = list(self._lines)
+        where = (n for n in range(len(kept), 0, -1) if kept[n - 1] is after)
+        start = next(where, 0)
+        with_rows = kept[max(start, self._unwrapped) :] if self._width else []
+        rows = sum(line.height for line in with_rows)
+        del self._rows[max(0, len(self._rows) - rows) :]
+        self._mark_changed()
+        for line in kept[start:]:
+            change(line)
+            line.tail = line.height = 0
+        for line in with_rows:
+            self._wrap_last(line)
 
     def finish_line(self, end: Span) -> None:
         """Set a closing mark at the end of the newest line."""
@@ -240,7 +273,7 @@ class StreamText:
             while cells(text) > width - 1 and " · " in text:
                 text = text.rpartition(" · ")[0]
             text = fit(text, width - 1)
-            if look is Look.DIVIDER:
+            if look.first == RULE:
                 text += " " + "─" * (width - 2 - cells(text))
             return [strip_of([(" ", look.ink), (text, look.ink)], self._width, ink, look.ink)]
         starts = [line.tail, *breaks(line.text, room, line.tail)]

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from miyabi_tui.engine.events import MergeFailed, MergePolicy, Phase, RunStatus
 from miyabi_tui.engine.state import RunState, WorldState, WorldStatus
 from miyabi_tui.widgets.inert import one_line
+
+if TYPE_CHECKING:
+    from miyabi_tui.widgets.asking import Asked
 
 QUIET_AFTER = 30
 ORDINALS = ("", "1st", "2nd", "3rd", "4th", "5th", "6th", "7th", "8th", "9th")
@@ -16,7 +20,8 @@ ORDINALS = ("", "1st", "2nd", "3rd", "4th", "5th", "6th", "7th", "8th", "9th")
 class PaneView:
     """Everything a pane shows: the world, its standing among the others, and how quiet it is.
 
-    `fresh`: what a resume or a fork did to it is still news.
+    `fresh`: what a resume or a fork did to it is still news. `waits`: why it waits, and how long
+    still. `asked`: what the person is asked.
     """
 
     world: WorldState
@@ -26,6 +31,13 @@ class PaneView:
     focused: bool = False
     why_won: str = ""
     fresh: bool = False
+    waits: str = ""
+    asked: Asked | None = None
+
+    @property
+    def asks(self) -> bool:
+        """Whether the person is asked about this very world."""
+        return self.asked is not None and self.asked.own
 
 
 @dataclass(frozen=True)
@@ -38,7 +50,7 @@ class Sign:
 
     def __str__(self) -> str:
         text = f"{self.symbol} {self.words}"
-        return f" {text} " if self.ink == "trophy" else text
+        return f" {text} " if self.ink in ("trophy", "alarm") else text
 
 
 def clock(seconds_: float) -> str:
@@ -70,11 +82,11 @@ def tokens(count: int) -> str:
     return f"{count / 1_000:.1f}k" if count < 999_950 else f"{count / 1_000_000:.1f}M"
 
 
-def dollars(cost: float, known: bool) -> str:
-    """$0.0312, $4.20, or what is known of it."""
-    amount = f"${cost:.2f}" if cost >= 1 else f"${cost:.4f}"
+def dollars(cost: float, known: bool, estimated: bool = False) -> str:
+    """$0.0312, $4.20, ≈$4.20, or what is known of it."""
+    amount = f"${cost:,.2f}" if cost >= 1 else f"${cost:.4f}"
     if known:
-        return amount
+        return f"≈{amount}" if estimated else amount
     return f"≥ {amount}" if cost else "price ?"
 
 
@@ -97,8 +109,25 @@ def gauge(world: WorldState) -> tuple[str, str]:
 
 
 def usage(world: WorldState) -> str:
-    """The world's tokens; ≈ where they were counted from the text."""
-    return f"{'≈' if world.usage.estimated else ''}{tokens(world.usage.total)}"
+    """The world's tokens, the turn in progress included; ≈ where they are counted from the text."""
+    used = world.usage + world.running
+    return f"{'≈' if used.estimated else ''}{tokens(used.total)}"
+
+
+def turns(world: WorldState) -> str:
+    """12 turns, 3 from the cache."""
+    cached = f", {world.cached} from the cache" if world.cached else ""
+    return f"{world.turns} turn{'s' * (world.turns != 1)}{cached}"
+
+
+def sampled(world: WorldState) -> tuple[str, str]:
+    """What the tests of a running world said when they were last run, and its ink."""
+    found = world.sampled
+    if found is None or world.score is not None:
+        return "", "dim"
+    if not found.builds:
+        return "does not build", "bad"
+    return f"tests {found.passed}/{found.known}", "good" if found.passed == found.known else "warn"
 
 
 def sampling(world: WorldState) -> str:
@@ -120,11 +149,16 @@ def model(world: WorldState, short: bool = False) -> str:
     return name.rsplit("/", 1)[-1] if short else name
 
 
+ASKS = Sign("?", "asks you", "alarm")
+
+
 def sign(view: PaneView) -> Sign:
     """The state of a world in a symbol and one to three words."""
     world = view.world
     total = points(world.score.total) if world.score else ""
     place = ORDINALS[view.place]
+    if view.asks:
+        return ASKS
     match world.status:
         case WorldStatus.RUNNING if world.waiting:
             return Sign("◷", "waiting", "warn")
@@ -158,13 +192,15 @@ _SIGNS = {
 }
 
 
-def why(view: PaneView) -> tuple[str, str]:
+def why(view: PaneView, room: int = 200) -> tuple[str, str]:
     """One line on what a world does or why it stands where it stands, and its ink."""
     world = view.world
     if world.cut_short:
         return (f"at step {world.step}: " if world.step else "") + one_line(world.reason), "dim"
     if world.status in (WorldStatus.KILLED, WorldStatus.FAILED):
         return one_line(world.reason), "dim"
+    if view.asked is not None and view.asks:
+        return view.asked.line(room), "warn"
     restored = news(view)
     if world.status is WorldStatus.PAUSED:
         said = restored or one_line(world.doing)
@@ -172,7 +208,8 @@ def why(view: PaneView) -> tuple[str, str]:
     if restored:
         return restored, "accent"
     if world.waiting:
-        return one_line(world.waiting), "warn"
+        waits = view.waits or one_line(world.waiting)
+        return waits + (" · a answers" if view.asked else ""), "warn"
     if world.ineligible:
         return one_line("; ".join(world.ineligible)), "bad"
     if world.score is not None:
@@ -199,6 +236,8 @@ def phase(run: RunState) -> Sign:
     """Where the run stands."""
     if run.phase is Phase.FINISHED:
         return _OUTCOMES[run.status]
+    if run.questions:
+        return ASKS
     if asks_for_a_pick(run):
         return Sign("⊘", "waiting for you", "warn")
     words = "waiting for you" if run.merge_ready else str(run.phase)

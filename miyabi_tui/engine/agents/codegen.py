@@ -10,7 +10,7 @@ import msgspec
 from miyabi_tui.engine import events as e
 from miyabi_tui.engine.agents import tools
 from miyabi_tui.engine.agents.prompting import CORRECTION
-from miyabi_tui.engine.errors import MiyabiError, StreamBroken
+from miyabi_tui.engine.errors import BudgetSpent, MiyabiError, StreamBroken
 from miyabi_tui.engine.models.base import (
     AssistantMessage,
     ReasoningDelta,
@@ -32,13 +32,12 @@ if TYPE_CHECKING:
     from miyabi_tui.engine.agents.gate import Gate
     from miyabi_tui.engine.agents.past import Past
     from miyabi_tui.engine.agents.tools import Toolbox, ToolResult
-    from miyabi_tui.engine.models.base import Message, Model, Usage
+    from miyabi_tui.engine.models.base import Message, Model
     from miyabi_tui.engine.publisher import Publisher
     from miyabi_tui.engine.repo.snapshots import Snapshot
     from miyabi_tui.engine.terms import Limits
     from miyabi_tui.engine.worlds import WorldConfig
 
-    Price = Callable[[str, Usage], float | None]
     Keep = Callable[[int, str], Awaitable[Snapshot]]
 
 MALFORMED_AT_MOST = 3
@@ -54,8 +53,7 @@ class Attempt(msgspec.Struct, frozen=True):
 class CodeGenAgent:
     """Works on one issue in one world.
 
-    `price` gives the dollars of a turn, None where unknown. `keep` takes the checkpoint of a step,
-    by its number and what was done in it.
+    `keep` takes the checkpoint of a step, by its number and what was done in it.
     """
 
     def __init__(
@@ -66,7 +64,6 @@ class CodeGenAgent:
         publisher: Publisher,
         gate: Gate,
         limits: Limits,
-        price: Price,
         keep: Keep,
     ) -> None:
         self._world = world
@@ -75,14 +72,23 @@ class CodeGenAgent:
         self._publisher = publisher
         self._gate = gate
         self._limits = limits
-        self._price = price
         self._keep = keep
         self._tools = tools.specifications()
-        self._cost = 0.0
         self._malformed = 0
+        self._told: list[str] = []
+        self._leaving = False
         self._change = Diffstat()
         self._done: list[str] = []
         self._tests = ""
+
+    @property
+    def listens(self) -> bool:
+        """Whether there may be another turn."""
+        return not self._leaving
+
+    def tell(self, text: str) -> None:
+        """Let the model read this with its next turn."""
+        self._told.append(text)
 
     async def run(self, past: Past) -> Attempt:
         """Work from where `past` stands until the model finishes or a limit is reached.
@@ -91,21 +97,26 @@ class CodeGenAgent:
             ModelError: the model failed.
             StoreError: the journal cannot be written.
         """
-        self._cost, self._malformed = past.cost_usd, past.malformed
+        self._malformed, self._told = past.malformed, [*past.told, *self._told]
         if not past.begun:
             await self._publisher.emit(
                 e.WorldStarted(world=self._world.id, system=past.system, messages=past.messages)
             )
         deadline = Deadline(max(0.0, self._limits.seconds - past.seconds))
         self._gate.start(past.seconds, deadline)
-        with deadline.scope:
-            return await self._work(past)
+        try:
+            with deadline.scope:
+                return await self._work(past)
+        except BudgetSpent as error:
+            return Attempt(e.Ending.COST_LIMIT, error.title)
+        finally:
+            self._leaving = True
         return Attempt(e.Ending.TIME_LIMIT)
 
     async def _work(self, past: Past) -> Attempt:
         history, step, pending, finished = past.messages, past.step, past.pending, past.finished
         while True:
-            if finished is not None:
+            if finished is not None and not self._told:
                 return Attempt(e.Ending.FINISHED, finished)
             if self._malformed >= MALFORMED_AT_MOST:
                 return Attempt(e.Ending.MALFORMED)
@@ -114,10 +125,12 @@ class CodeGenAgent:
             if pending is None and (ending := self._limit_reached(step)):
                 return Attempt(ending)
             step += 1
-            answer = pending or await self._turn(step, past.system, history)
-            pending = None
-            replies, finished = await self._answer(step, answer)
-            history = (*history, answer, *replies)
+            if pending is None:
+                told, self._told = tuple(self._told), []
+                history = (*history, *map(UserMessage, told))
+                pending = await self._turn(step, past.system, history, told)
+            replies, finished = await self._answer(step, pending)
+            history, pending = (*history, pending, *replies), None
             await self._step_over(step)
 
     async def _step_over(self, step: int) -> None:
@@ -148,15 +161,16 @@ class CodeGenAgent:
             return e.Ending.STEP_LIMIT
         if self._gate.worked >= self._limits.seconds:
             return e.Ending.TIME_LIMIT
-        if self._cost >= self._limits.cost_usd:
-            return e.Ending.COST_LIMIT
         return None
 
-    async def _turn(self, step: int, system: str, history: tuple[Message, ...]) -> AssistantMessage:
-        """One model turn, streamed to the journal as it comes."""
+    async def _turn(
+        self, step: int, system: str, history: tuple[Message, ...], told: tuple[str, ...]
+    ) -> AssistantMessage:
+        """One model turn, streamed to the journal as it comes; `told` is new in the history."""
         world = self._world
         turn = Turn(
             world=world.id,
+            step=step,
             system=system,
             messages=history,
             tools=self._tools,
@@ -165,7 +179,7 @@ class CodeGenAgent:
             max_tokens=self._limits.max_tokens,
         )
         await self._publisher.emit(
-            e.StepStarted(world=world.id, step=step, sampling=self._model.sampling(turn))
+            e.StepStarted(world=world.id, step=step, sampling=self._model.sampling(turn), told=told)
         )
         started, end = self._gate.worked, None
         stream = self._model.stream(turn)
@@ -185,17 +199,14 @@ class CodeGenAgent:
                 await stream.aclose()
         if end is None:
             raise StreamBroken(f"{self._model.name} ended its answer without its last event")
-        cost = end.cost_usd
-        if cost is None:
-            cost = self._price(self._model.name, end.usage)
-        self._cost += cost or 0.0
         await self._publisher.emit(
             e.TurnFinished(
                 world=world.id,
                 step=step,
                 message=end.message,
                 usage=end.usage,
-                cost_usd=cost,
+                cost_usd=end.cost_usd,
+                cached=end.cached,
                 stop_reason=end.stop_reason,
                 seconds=self._gate.worked - started,
             )

@@ -11,54 +11,72 @@ if TYPE_CHECKING:
 
 
 class Gate:
-    """Open while a world runs; `worked` counts its seconds without the paused ones."""
+    """Open while a world runs; `worked` counts its seconds.
+
+    Those spent paused are not counted, nor those in which it waits for something that is not its
+    own: a rate limit, a provider that is down, a person.
+    """
 
     def __init__(self) -> None:
         self._open = anyio.Event()
         self._open.set()
         self._started = anyio.current_time()
-        self._paused = 0.0
-        self._closed_at: float | None = None
+        self._stood = 0.0
+        self._stands_since: float | None = None
+        self._waits = False
         self._deadline: Deadline | None = None
 
     def start(self, worked: float, deadline: Deadline) -> None:
-        """Count from `worked` seconds on, and let a time limit run whenever the gate is open."""
-        self._started, self._paused = anyio.current_time() - worked, 0.0
-        if self._closed_at is not None:
-            self._closed_at = anyio.current_time()
+        """Count from `worked` seconds on, and let a time limit run whenever the clock does."""
+        self._started, self._stood = anyio.current_time() - worked, 0.0
+        if self._stands_since is not None:
+            self._stands_since = anyio.current_time()
         self._deadline = deadline
-        if self.is_open:
+        if self._stands_since is None:
             deadline.run()
 
     @property
     def is_open(self) -> bool:
         """Whether the world may go on."""
-        return self._closed_at is None
+        return self._open.is_set()
 
     def close(self) -> None:
         """Hold whoever comes to the gate."""
-        if self._closed_at is None:
-            self._closed_at = anyio.current_time()
+        if self.is_open:
             self._open = anyio.Event()
-            if self._deadline is not None:
-                self._deadline.suspend()
+            self._stand_or_run()
 
     def open(self) -> None:
         """Let everyone through."""
-        if self._closed_at is not None:
-            self._paused += anyio.current_time() - self._closed_at
-            self._closed_at = None
+        if not self.is_open:
             self._open.set()
-            if self._deadline is not None:
-                self._deadline.run()
+            self._stand_or_run()
+
+    def wait(self, waits: bool) -> None:
+        """Say whether the world waits for something that is not its own; the gate stays open."""
+        if waits is not self._waits:
+            self._waits = waits
+            self._stand_or_run()
 
     async def passed(self) -> None:
         """Wait until the gate is open."""
         while not self.is_open:
             await self._open.wait()
 
+    def _stand_or_run(self) -> None:
+        stands = self._waits or not self.is_open
+        if stands and self._stands_since is None:
+            self._stands_since = anyio.current_time()
+            if self._deadline is not None:
+                self._deadline.suspend()
+        elif not stands and self._stands_since is not None:
+            self._stood += anyio.current_time() - self._stands_since
+            self._stands_since = None
+            if self._deadline is not None:
+                self._deadline.run()
+
     @property
     def worked(self) -> float:
-        """Seconds since the beginning, without those spent paused."""
-        now = anyio.current_time() if self._closed_at is None else self._closed_at
-        return now - self._started - self._paused
+        """Seconds since the beginning in which the world could work."""
+        now = anyio.current_time() if self._stands_since is None else self._stands_since
+        return now - self._started - self._stood

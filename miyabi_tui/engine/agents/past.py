@@ -29,7 +29,7 @@ class Past(msgspec.Struct, frozen=True, kw_only=True):
 
     `begun` says that the journal has its opening; `pending` is a turn whose calls are still to be
     answered; `finished` the summary, if the agent had called finish. `seconds` of work, pauses not
-    counted; `cost_usd` of these steps alone.
+    counted. `told` is what the person has said and no turn has read.
     """
 
     system: str
@@ -40,7 +40,7 @@ class Past(msgspec.Struct, frozen=True, kw_only=True):
     finished: str | None = None
     malformed: int = 0
     seconds: float = 0.0
-    cost_usd: float = 0.0
+    told: tuple[str, ...] = ()
 
 
 @dataclass
@@ -51,14 +51,19 @@ class History:
     turn: AssistantMessage | None = None
     answers: list[ToolMessage | UserMessage] = field(default_factory=list)
     seconds: float = 0.0
-    cost_usd: float = 0.0
     malformed: bool = False
+    told: list[str] = field(default_factory=list)
+    joined: tuple[str, ...] = ()
 
     @property
     def present(self) -> Past:
         """The conversation now, with the turn that is still to be worked off."""
         last = self.after[-1]
-        return replace(last, pending=self.turn, cost_usd=last.cost_usd + self.cost_usd)
+        if self.turn is None:  # what its turn would have read is still to be read
+            return replace(last, told=(*self.joined, *self.told))
+        joined = tuple(map(UserMessage, self.joined))
+        messages = (*last.messages, *joined)
+        return replace(last, messages=messages, pending=self.turn, told=tuple(self.told))
 
     def at(self, step: int) -> Past:
         """The conversation right after `step`.
@@ -74,11 +79,16 @@ class History:
     def take(self, event: e.AnyEvent) -> None:
         """Grow by one event of this world."""
         match event:
-            case e.StepStarted():
+            case e.WorldTold(text=text):
+                self.told.append(text)
+            case e.StepStarted(told=told):
                 self._turn_over(None)
+                # A turn that broke off is asked for again, with what it would have read.
+                del self.told[: len(told) - len(self.joined)]
+                self.joined = told
             case e.TurnFinished():
                 self._turn_over(event.message)
-                self.seconds, self.cost_usd = event.seconds, event.cost_usd or 0.0
+                self.seconds = event.seconds
             case e.WorldRestored():  # the calls of a turn in progress are made again
                 self._turn_over(self.turn)
             case e.ToolFinished():
@@ -94,25 +104,24 @@ class History:
                 self._step_over(event.step)
 
     def _turn_over(self, turn: AssistantMessage | None) -> None:
-        cost = self.cost_usd if turn is not None else 0.0
-        self.turn, self.answers, self.malformed = turn, [], False
-        self.seconds, self.cost_usd = 0.0, cost
+        self.turn, self.answers, self.malformed, self.seconds = turn, [], False, 0.0
 
     def _step_over(self, step: int) -> None:
         last, turn = self.after[-1], self.turn or AssistantMessage()
+        joined = map(UserMessage, self.joined)
         self.after.append(
             Past(
                 system=last.system,
-                messages=(*last.messages, turn, *_all_answered(turn, self.answers)),
+                messages=(*last.messages, *joined, turn, *_all_answered(turn, self.answers)),
                 begun=True,
                 step=step,
                 finished=_finished(turn),
                 malformed=last.malformed + 1 if self.malformed else 0,
                 seconds=last.seconds + self.seconds,
-                cost_usd=last.cost_usd + self.cost_usd,
             )
         )
         self._turn_over(None)
+        self.joined = ()
 
 
 def _all_answered(
@@ -144,19 +153,22 @@ def histories(records: Iterable[e.Record]) -> dict[WorldId, History]:
     """The conversation of every world that has begun to work."""
     found: dict[WorldId, History] = {}
     models: dict[WorldId, str] = {}
+    early: dict[WorldId, list[str]] = {}  # said before there was a conversation
     for record in records:
         event = record.event
         if isinstance(event, e.RunStarted):
             models = {world.id: world.model for world in event.worlds}
         elif isinstance(event, e.WorldStarted):
             past = Past(system=event.system, messages=event.messages, begun=True)
-            found[event.world] = History([past])
+            found[event.world] = History([past], told=early.pop(event.world, []))
         elif isinstance(event, e.WorldForked):
             other_model = models.get(event.source) != event.config.model
             found[event.world] = _forked(found[event.source], event, other_model)
             models[event.world] = event.config.model
         elif (world := e.world_of(event)) in found:
             found[world].take(event)
+        elif isinstance(event, e.WorldTold):
+            early.setdefault(event.world, []).append(event.text)
     return found
 
 

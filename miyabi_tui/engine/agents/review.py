@@ -14,6 +14,7 @@ from miyabi_tui.engine.scoring.measure import Measurer
 from miyabi_tui.engine.scoring.score import score
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from miyabi_tui.engine.publisher import Publisher
@@ -37,6 +38,7 @@ class ReviewAgent:
         self._scratch = scratch
         self._time_limit = time_limit
         self._lane = anyio.CapacityLimiter(AT_ONCE)
+        self._aside: anyio.CancelScope | None = None
         self._measured = anyio.Event()
         self._base: Measurement | None = None
 
@@ -57,6 +59,7 @@ class ReviewAgent:
             del doing
 
         started = anyio.current_time()
+        self._make_way()
         async with self._lane:
             not_set_up = await self._set_up(worktree, sandbox)
             files = await _tracked(worktree)
@@ -76,6 +79,32 @@ class ReviewAgent:
                 measurement=base,
             )
         )
+
+    async def base_known(self) -> None:
+        """Wait until the base is measured."""
+        await self._measured.wait()
+
+    async def meanwhile(self, work: Callable[[], Awaitable[None]]) -> bool:
+        """Do `work` while nothing is measured, and give it up at once for what is to be.
+
+        Whether it was done to its end.
+        """
+        try:
+            self._lane.acquire_nowait()
+        except anyio.WouldBlock:
+            return False
+        try:
+            with anyio.CancelScope() as self._aside:
+                await work()
+                return True
+        finally:
+            self._aside = None
+            self._lane.release()
+        return False
+
+    def _make_way(self) -> None:
+        if self._aside is not None:
+            self._aside.cancel()
 
     async def _set_up(self, worktree: Worktree, sandbox: Sandbox) -> str:
         """Prepare the base's worktree as the worlds' are; what went wrong, if it did."""
@@ -98,6 +127,7 @@ class ReviewAgent:
         await self._publisher.emit(e.EvaluationStarted(world=world))
         await self._wait_for(world, self._measured, "waiting for the base to be measured")
         assert self._base is not None
+        self._make_way()
         if self._lane.available_tokens == 0:
             self._publisher.post(e.WorldWaiting(world=world, reason="waiting for its turn"))
         async with self._lane:

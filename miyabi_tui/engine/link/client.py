@@ -117,6 +117,14 @@ class RemoteControl:
         """See `Control.fork`."""
         self._say(wire.ForkOff(fork=fork))
 
+    def tell(self, world: WorldId, text: str) -> None:
+        """See `Control.tell`."""
+        self._say(wire.Say(world=world, text=text))
+
+    def answer(self, question: str, choice: str, amount: float | None = None) -> None:
+        """See `Control.answer`."""
+        self._say(wire.Reply(question=question, choice=choice, amount=amount))
+
     def merge(self) -> None:
         """See `Control.merge`."""
         self._say(wire.Ask(verb="merge"))

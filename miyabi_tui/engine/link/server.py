@@ -194,7 +194,7 @@ class _Server:
             log.info("a watcher was not understood: %r", error)
         group.cancel_scope.cancel()
 
-    def _do(self, said: wire.Steer | wire.Ask | wire.ForkOff) -> None:
+    def _do(self, said: wire.Steering) -> None:
         match said:
             case wire.Steer(verb=verb, world=world):
                 getattr(self._control, verb)(world)
@@ -202,6 +202,10 @@ class _Server:
                 getattr(self._control, verb)()
             case wire.ForkOff(fork=fork):
                 self._control.fork(fork)
+            case wire.Say(world=world, text=text):
+                self._control.tell(world, text)
+            case wire.Reply(question=question, choice=choice, amount=amount):
+                self._control.answer(question, choice, amount)
 
     async def _diff(self, watcher: _Watcher, asked: wire.DiffAsked, diffs: anyio.Semaphore) -> None:
         try:

@@ -1,6 +1,6 @@
 """What an engine and its watchers say to each other: one JSON object a line.
 
-    watcher   Hello, then any of Steer, Ask, ForkOff, DiffAsked
+    watcher   Hello, then any of Steer, Ask, ForkOff, Say, Reply, DiffAsked
     engine    Welcome or Refused, then Told and DiffTold
 
 The first line of either side stays readable for every version: only then is it known who speaks.
@@ -59,6 +59,21 @@ class ForkOff(Message, frozen=True, kw_only=True):
     fork: Fork
 
 
+class Say(Message, frozen=True, kw_only=True):
+    """See `Control.tell`."""
+
+    world: WorldId
+    text: str
+
+
+class Reply(Message, frozen=True, kw_only=True):
+    """See `Control.answer`."""
+
+    question: str
+    choice: str
+    amount: float | None = None
+
+
 class DiffAsked(Message, frozen=True, kw_only=True):
     """See `Control.diff`; answered by the `DiffTold` of the same number."""
 
@@ -94,7 +109,8 @@ class DiffTold(Message, frozen=True, kw_only=True):
     error: str = ""
 
 
-Command = Steer | Ask | ForkOff | DiffAsked
+Steering = Steer | Ask | ForkOff | Say | Reply
+Command = Steering | DiffAsked
 
 _encoder = msgspec.json.Encoder()
 hello = msgspec.json.Decoder(Hello).decode

@@ -15,19 +15,23 @@ from miyabi_tui.engine.models.base import (
     ToolMessage,
     TurnEnd,
     Usage,
+    UsageReport,
     UserMessage,
 )
 from miyabi_tui.engine.models.faults import (
     Endpoint,
     incomplete,
+    settled_usage,
     sound_arguments,
+    tokens,
     translated,
 )
+from miyabi_tui.engine.models.headers import limits_report
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from miyabi_tui.engine.models.base import Delta, Message, Turn
+    from miyabi_tui.engine.models.base import Delta, Item, Message, Turn
 
 # Up to Claude 4.5 the API knows neither adaptive thinking nor, on most of them, an effort.
 _BEFORE_ADAPTIVE = re.compile(
@@ -35,6 +39,12 @@ _BEFORE_ADAPTIVE = re.compile(
 )
 _OWN_BLOCKS = frozenset({"text", "thinking", "redacted_thinking", "tool_use"})
 _CACHED = {"type": "ephemeral"}
+_COUNTS = (
+    "input_tokens",
+    "cache_read_input_tokens",
+    "cache_creation_input_tokens",
+    "output_tokens",
+)
 
 
 class AnthropicModel:
@@ -67,17 +77,19 @@ class AnthropicModel:
         """The effort, where the model takes one; the API takes no temperature."""
         return Sampling(self._endpoint.model, effort=turn.effort.value if self._thinks else None)
 
-    async def stream(self, turn: Turn) -> AsyncGenerator[Delta | TurnEnd, None]:
+    async def stream(self, turn: Turn) -> AsyncGenerator[Item, None]:
         """Answer `turn`; see `Model.stream`."""
         answer = _Answer()
-        with translated(self._sdk, self._endpoint):
+        with translated(self._sdk, self._endpoint, lambda: answer.stopped):
             async with await self._messages.create(**self._request(turn), stream=True) as events:
+                if (limits := limits_report(events.response.headers)) is not None:
+                    yield limits
                 async for event in events:
-                    if (delta := answer.feed(event)) is not None:
-                        yield delta
+                    if (item := answer.feed(event)) is not None:
+                        yield item
         if not answer.stopped or answer.stop_reason is None:
             raise incomplete(self._endpoint)
-        yield answer.end(answer.stop_reason)
+        yield answer.end(turn, answer.stop_reason)
 
     async def aclose(self) -> None:
         """Release the connections."""
@@ -110,23 +122,25 @@ class _Answer:
         self._parts: dict[int, list[str]] = {}
         self._reasoning: list[str] = []
         self._usage: dict[str, int] = {}
+        self._settled = False
 
-    def feed(self, event: Any) -> Delta | None:
+    def feed(self, event: Any) -> Delta | UsageReport | None:
         match event.type:
             case "message_start":
-                self._count(event.message.usage)
+                return self._count(event.message.usage)
             case "content_block_start":
                 return self._open(event.index, event.content_block)
             case "content_block_delta":
                 return self._grow(event.index, event.delta)
             case "message_delta":
                 self.stop_reason = event.delta.stop_reason or self.stop_reason
-                self._count(event.usage)
+                self._settled |= tokens(event.usage, "output_tokens") > 0
+                return self._count(event.usage)
             case "message_stop":
                 self.stopped = True
         return None
 
-    def end(self, stop_reason: str) -> TurnEnd:
+    def end(self, turn: Turn, stop_reason: str) -> TurnEnd:
         blocks = [self._whole(index) for index in sorted(self._blocks)]
         calls = (
             ToolCall(block["id"], block["name"], "".join(self._parts[index]) or "{}")
@@ -139,7 +153,9 @@ class _Answer:
             tool_calls=tuple(calls),
             native=tuple(block for block in blocks if _can_return(block)),
         )
-        return TurnEnd(message, self._total(), stop_reason)
+        if not self._settled:  # what the first event tells of the output is a beginning
+            self._usage.pop("output_tokens", None)
+        return TurnEnd(message, settled_usage(turn, message, self._total()), stop_reason)
 
     def _open(self, index: int, block: Any) -> Delta | None:
         self._blocks[index] = block.to_dict(mode="json", exclude_none=True)
@@ -178,10 +194,12 @@ class _Answer:
                 return {**block, "input": sound_arguments(grown)}
         return block
 
-    def _count(self, usage: Any) -> None:
-        # The numbers are cumulative: the last one given stands.
-        known = usage.to_dict(exclude_none=True)
-        self._usage.update({key: value for key, value in known.items() if isinstance(value, int)})
+    def _count(self, usage: Any) -> UsageReport | None:
+        # The numbers are cumulative: the last one given stands, and 0 is not given.
+        for name in _COUNTS:
+            self._usage[name] = tokens(usage, name) or self._usage.get(name, 0)
+        total = self._total()
+        return UsageReport(total) if total.total else None
 
     def _total(self) -> Usage:
         read = self._usage.get("cache_read_input_tokens", 0)

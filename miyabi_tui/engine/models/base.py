@@ -13,7 +13,10 @@ import msgspec
 from miyabi_tui.engine.worlds import Effort, WorldId
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
+
+    # Told why a call waits and until when (Unix seconds, None: not known); "" when it goes on.
+    OnWait = Callable[[str, float | None], None]
 
 
 class ToolSpec(msgspec.Struct, frozen=True):
@@ -63,9 +66,13 @@ Message = UserMessage | AssistantMessage | ToolMessage
 
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True):
-    """One request: the whole append-only conversation and how to answer it."""
+    """One request: the whole append-only conversation and how to answer it.
+
+    `step` is the world's step that it belongs to, for accounts and messages; it is never sent.
+    """
 
     world: WorldId
+    step: int = 0
     system: str
     messages: tuple[Message, ...]
     tools: tuple[ToolSpec, ...]
@@ -131,15 +138,39 @@ class ToolCallDelta(msgspec.Struct, frozen=True):
 
 
 class TurnEnd(msgspec.Struct, frozen=True):
-    """The terminal event of a turn: always the last item of a stream that did not fail."""
+    """The terminal event of a turn: always the last item of a stream that did not fail.
+
+    A `cached` one came from the response cache and costs nothing.
+    """
 
     message: AssistantMessage
     usage: Usage
     stop_reason: str
     cost_usd: float | None = None
+    cached: bool = False
+
+
+class UsageReport(msgspec.Struct, frozen=True):
+    """What the provider has counted so far, while the turn still streams; the last one stands."""
+
+    usage: Usage
+
+
+class LimitsReport(msgspec.Struct, frozen=True):
+    """The account's own limits, as the headers of an answer tell them; None where they do not.
+
+    `requests` and `tokens` are per minute. `resets_in` is the seconds until the account may be
+    asked again, where nothing is left of one of them now.
+    """
+
+    requests: int | None = None
+    tokens: int | None = None
+    resets_in: float | None = None
 
 
 Delta = TextDelta | ReasoningDelta | ToolCallDelta
+Report = UsageReport | LimitsReport
+Item = Delta | Report | TurnEnd
 
 
 class Model(Protocol):
@@ -154,7 +185,7 @@ class Model(Protocol):
         """What will really be sent for `turn`."""
         ...
 
-    def stream(self, turn: Turn) -> AsyncGenerator[Delta | TurnEnd, None]:
+    def stream(self, turn: Turn) -> AsyncGenerator[Item, None]:
         """Answer `turn`; the last item is a `TurnEnd`.
 
         Raises:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 import ssl
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -23,10 +20,11 @@ from miyabi_tui.engine.errors import (
     StreamBroken,
 )
 from miyabi_tui.engine.models.base import Usage
+from miyabi_tui.engine.models.headers import advised_wait, limits_report, retry_after
 from miyabi_tui.engine.models.registry import PROVIDERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from miyabi_tui.engine.models.base import AssistantMessage, Turn
 
@@ -86,21 +84,25 @@ class Endpoint(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def translated(sdk: Any, endpoint: Endpoint) -> Iterator[None]:
-    """Turn the exceptions of `sdk` (the module) and of its transport into ours."""
+def translated(sdk: Any, endpoint: Endpoint, whole: Callable[[], bool]) -> Iterator[None]:
+    """Turn the exceptions of `sdk` (the module) and of its transport into ours.
+
+    `whole` tells whether the terminal event was there: a line lost after it took nothing away.
+    """
     try:
         yield
     except Exception as error:
         if (fault := _fault(sdk, endpoint, error)) is None:
             raise
-        raise fault from error
+        if not (isinstance(fault, ConnectionLost) and whole()):
+            raise fault from error
 
 
 def error_event(endpoint: Endpoint, names: tuple[object, ...], cause: str) -> ModelError:
     """The error that a running stream carried, known by its code or type (whichever is known)."""
     for name in map(str, names):
         if status := _STATUS.get(name) or (int(name) if name.isdecimal() else 0):
-            return _refusal(endpoint, status, cause, None)
+            return _refusal(endpoint, status, cause)
     return StreamBroken(f"{endpoint.name} broke off its answer", cause, "try again")
 
 
@@ -111,22 +113,6 @@ def incomplete(endpoint: Endpoint) -> StreamBroken:
         "the stream ended without its terminal event",
         "try again; if it stays so, look at the proxy or server in between",
     )
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, from `retry-after-ms` or `retry-after` (a number or an HTTP date)."""
-    if (milliseconds := _number(headers.get("retry-after-ms"))) is not None:
-        return milliseconds / 1000
-    value = headers.get("retry-after")
-    if (seconds := _number(value)) is not None:
-        return seconds
-    try:
-        moment = parsedate_to_datetime(value or "")
-    except ValueError:
-        return None
-    # "-0000" parses as a naive time; HTTP dates are always UTC.
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
 
 
 def sound_arguments(text: str) -> dict[str, Any]:
@@ -143,6 +129,26 @@ def estimated_usage(turn: Turn, answer: AssistantMessage) -> Usage:
     asked = turn.system.encode() + msgspec.json.encode((turn.messages, turn.tools))
     answered = answer.text + answer.reasoning + "".join(c.arguments for c in answer.tool_calls)
     return Usage(len(asked) // 4, len(answered.encode()) // 4, estimated=True)
+
+
+def tokens(counts: Any, name: str) -> int:
+    """One count of a usage object; 0 where the server left it out or sent none."""
+    value = getattr(counts, name, None)
+    return value if isinstance(value, int) and value > 0 else 0
+
+
+def settled_usage(turn: Turn, answer: AssistantMessage, reported: Usage) -> Usage:
+    """The usage of a turn that is over: as reported, and estimated where it was not."""
+    if reported.input_tokens and reported.output_tokens:
+        return reported
+    guess = estimated_usage(turn, answer)
+    return Usage(
+        reported.input_tokens or guess.input_tokens,
+        reported.output_tokens or guess.output_tokens,
+        reported.cache_read_tokens,
+        reported.cache_write_tokens,
+        estimated=not reported.input_tokens or guess.output_tokens > 0,
+    )
 
 
 def _fault(sdk: Any, endpoint: Endpoint, error: Exception) -> ModelError | None:
@@ -166,14 +172,19 @@ def _answered(endpoint: Endpoint, error: Any) -> ModelError:
         return error_event(endpoint, _names(error), _words(error))
     # An empty account answers 429 too, but waiting does not fill it.
     status = 402 if "insufficient_quota" in _names(error) else error.status_code
-    cause = f"HTTP {error.status_code}: {_words(error)}"
-    return _refusal(endpoint, status, cause, retry_after(error.response.headers))
+    fault = _refusal(endpoint, status, f"HTTP {error.status_code}: {_words(error)}")
+    headers = error.response.headers
+    if (wait := retry_after(headers)) is not None:
+        fault.retry_after = wait
+    fault.limits = limits_report(headers)
+    return fault
 
 
-def _refusal(endpoint: Endpoint, status: int, cause: str, wait: float | None) -> ModelError:
+def _refusal(endpoint: Endpoint, status: int, cause: str) -> ModelError:
     name = endpoint.name
     if status == 429:
         step = "race fewer worlds at once, or raise the account's limit"
+        wait = advised_wait(cause)
         return RateLimited(f"{name} limited the rate", cause, step, retry_after=wait)
     if status == 408:
         return ConnectionLost(f"{name} stopped waiting for the request", cause, "try again")
@@ -215,11 +226,3 @@ def _words(error: Any) -> str:
     words = " ".join(str(message or error.message).split())[:500]
     request_id = getattr(error, "request_id", None)
     return f"{words} (request {request_id})" if request_id else words
-
-
-def _number(value: str | None) -> float | None:
-    try:
-        number = float(value or "")
-    except ValueError:
-        return None
-    return max(0.0, number) if math.isfinite(number) else None

@@ -15,21 +15,25 @@ from miyabi_tui.engine.models.base import (
     ToolMessage,
     TurnEnd,
     Usage,
+    UsageReport,
     UserMessage,
 )
 from miyabi_tui.engine.models.faults import (
     Endpoint,
     error_event,
-    estimated_usage,
     incomplete,
+    settled_usage,
     sound_arguments,
+    tokens,
     translated,
 )
+from miyabi_tui.engine.models.headers import limits_report
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from miyabi_tui.engine.models.base import Delta, Message, Turn
+    from miyabi_tui.engine.errors import ModelError
+    from miyabi_tui.engine.models.base import Delta, Item, Message, Turn
 
 # The families that do not reason; every later one takes an effort and no temperature.
 _WITHOUT_REASONING = re.compile(r"(ft:)?(chat)?gpt-(3\.5|4)")
@@ -68,14 +72,18 @@ class OpenAIModel:
             return Sampling(self._endpoint.model, effort=turn.effort.value)
         return Sampling(self._endpoint.model, temperature=turn.temperature)
 
-    async def stream(self, turn: Turn) -> AsyncGenerator[Delta | TurnEnd, None]:
+    async def stream(self, turn: Turn) -> AsyncGenerator[Item, None]:
         """Answer `turn`; see `Model.stream`."""
         answer = _Answer(self._endpoint)
-        with translated(self._sdk, self._endpoint):
+        with translated(self._sdk, self._endpoint, lambda: answer.whole):
             async with await self._responses.create(**self._request(turn), stream=True) as events:
+                if (limits := limits_report(events.response.headers)) is not None:
+                    yield limits
                 async for event in events:
-                    if (delta := answer.feed(event)) is not None:
-                        yield delta
+                    if (item := answer.feed(event)) is not None:
+                        yield item
+                    if answer.fault is not None:
+                        raise answer.fault
         yield answer.end(turn)
 
     async def aclose(self) -> None:
@@ -112,7 +120,10 @@ class _Answer:
     """Folds the events of one stream."""
 
     def __init__(self, endpoint: Endpoint) -> None:
+        self.fault: ModelError | None = None
         self._endpoint = endpoint
+        self._usage = Usage()
+        self._refused = False
         self._text: list[str] = []
         self._reasoning: list[str] = []
         self._opened: dict[int, Any] = {}
@@ -120,9 +131,15 @@ class _Answer:
         self._items: dict[int, dict[str, Any]] = {}
         self._response: Any = None
 
-    def feed(self, event: Any) -> Delta | None:
+    @property
+    def whole(self) -> bool:
+        """Whether the terminal event was there."""
+        return self._response is not None
+
+    def feed(self, event: Any) -> Delta | UsageReport | None:
         match event.type:
             case "response.output_text.delta" | "response.refusal.delta":
+                self._refused |= event.type == "response.refusal.delta"
                 self._text.append(event.delta)
                 return TextDelta(event.delta)
             case "response.reasoning_summary_text.delta" | "response.reasoning_text.delta":
@@ -138,13 +155,17 @@ class _Answer:
             case "response.output_item.done":
                 item = event.item.to_dict(mode="json", exclude_none=True)
                 self._items[event.output_index] = item
+            case "response.created" | "response.in_progress":
+                return self._count(event.response)
             case "response.completed" | "response.incomplete":
                 self._response = event.response
-            case "response.failed" if event.response.error:
-                fault = event.response.error
-                raise error_event(self._endpoint, (fault.code,), fault.message)
+                return self._count(event.response)
+            case "response.failed":
+                if (fault := event.response.error) is not None:
+                    self.fault = error_event(self._endpoint, (fault.code,), fault.message)
+                return self._count(event.response)
             case "error":
-                raise error_event(self._endpoint, (event.code,), event.message)
+                self.fault = error_event(self._endpoint, (event.code,), event.message)
         return None
 
     def end(self, turn: Turn) -> TurnEnd:
@@ -160,12 +181,22 @@ class _Answer:
             ),
             native=self._native(),
         )
+        return TurnEnd(message, settled_usage(turn, message, self._usage), self._stop_reason())
+
+    def _stop_reason(self) -> str:
         details = self._response.incomplete_details
-        stop_reason = (details and details.reason) or self._response.status or "completed"
-        usage = self._response.usage
-        return TurnEnd(
-            message, _usage(usage) if usage else estimated_usage(turn, message), stop_reason
-        )
+        if details and details.reason:
+            return str(details.reason)
+        if self._refused:  # the API calls that completed
+            return "refusal"
+        return str(self._response.status or "completed")
+
+    def _count(self, response: Any) -> UsageReport | None:
+        usage = _usage(response.usage)
+        if not usage.total or usage == self._usage:
+            return None
+        self._usage = usage
+        return UsageReport(usage)
 
     def _reason(self, text: str) -> ReasoningDelta:
         self._reasoning.append(text)
@@ -196,12 +227,12 @@ class _Answer:
 
 
 def _usage(usage: Any) -> Usage:
-    details = usage.input_tokens_details
+    details = getattr(usage, "input_tokens_details", None)
     return Usage(
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
-        cache_read_tokens=getattr(details, "cached_tokens", None) or 0,
-        cache_write_tokens=getattr(details, "cache_write_tokens", None) or 0,
+        input_tokens=tokens(usage, "input_tokens"),
+        output_tokens=tokens(usage, "output_tokens"),
+        cache_read_tokens=tokens(details, "cached_tokens"),
+        cache_write_tokens=tokens(details, "cache_write_tokens"),
     )
 
 

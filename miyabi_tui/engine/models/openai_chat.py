@@ -18,20 +18,23 @@ from miyabi_tui.engine.models.base import (
     ToolMessage,
     TurnEnd,
     Usage,
+    UsageReport,
     UserMessage,
 )
 from miyabi_tui.engine.models.faults import (
     Endpoint,
-    estimated_usage,
     incomplete,
+    settled_usage,
     sound_arguments,
+    tokens,
     translated,
 )
+from miyabi_tui.engine.models.headers import limits_report
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
 
-    from miyabi_tui.engine.models.base import Delta, Message, Turn
+    from miyabi_tui.engine.models.base import Delta, Item, Message, Turn
 
 
 class OpenAIChatModel:
@@ -63,19 +66,20 @@ class OpenAIChatModel:
         """Always a temperature, never an effort."""
         return Sampling(self._endpoint.model, temperature=turn.temperature)
 
-    async def stream(self, turn: Turn) -> AsyncGenerator[Delta | TurnEnd, None]:
+    async def stream(self, turn: Turn) -> AsyncGenerator[Item, None]:
         """Answer `turn`; see `Model.stream`."""
         answer = _Answer(len(turn.messages))
-        with translated(self._sdk, self._endpoint):
+        with translated(self._sdk, self._endpoint, lambda: answer.stop_reason is not None):
             async with await self._completions.create(**self._request(turn)) as chunks:
+                if (limits := limits_report(chunks.response.headers)) is not None:
+                    yield limits
                 async for chunk in chunks:
-                    for delta in answer.feed(chunk):
-                        yield delta
-        if answer.finish_reason in (None, "error"):  # "error" is OpenRouter's word
+                    for item in answer.feed(chunk):
+                        yield item
+        if (stop_reason := answer.stop_reason) is None:
             raise incomplete(self._endpoint)
         message = answer.message()
-        usage = _usage(answer.usage) if answer.usage else estimated_usage(turn, message)
-        yield TurnEnd(message, usage, answer.finish_reason)
+        yield TurnEnd(message, settled_usage(turn, message, answer.usage), stop_reason)
 
     async def aclose(self) -> None:
         """Release the connections."""
@@ -120,20 +124,32 @@ class _Answer:
     """Folds the chunks of one stream."""
 
     def __init__(self, turn_number: int) -> None:
-        self.finish_reason: str | None = None
-        self.usage: Any = None
+        self.usage = Usage()
+        self._finish_reason: str | None = None
+        self._refused = False
         self._turn_number = turn_number
         self._text: list[str] = []
         self._reasoning: list[str] = []
         self._returns_reasoning = False
         self._calls: list[_Call] = []
 
-    def feed(self, chunk: Any) -> Iterator[Delta]:
-        self.usage = getattr(chunk, "usage", None) or self.usage
+    @property
+    def stop_reason(self) -> str | None:
+        """The finish reason; None before it, and for OpenRouter's "error", which is none."""
+        if self._refused and self._finish_reason == "stop":
+            return "refusal"
+        return None if self._finish_reason == "error" else self._finish_reason
+
+    def feed(self, chunk: Any) -> Iterator[Delta | UsageReport]:
         for choice in chunk.choices or ():
-            self.finish_reason = choice.finish_reason or self.finish_reason
+            self._finish_reason = choice.finish_reason or self._finish_reason
             if choice.delta:  # some servers close with none
                 yield from self._grow(choice.delta)
+        if (counts := getattr(chunk, "usage", None)) is not None:
+            usage = _usage(counts)  # cumulative where it comes more than once: the last one stands
+            if usage.total and usage != self.usage:
+                self.usage = usage
+                yield UsageReport(usage)
 
     def message(self) -> AssistantMessage:
         text, reasoning = "".join(self._text), "".join(self._reasoning)
@@ -149,6 +165,7 @@ class _Answer:
         if reasoning := extra.get("reasoning_content") or extra.get("reasoning"):
             self._reasoning.append(reasoning)
             yield ReasoningDelta(reasoning)
+        self._refused |= bool(delta.refusal)
         if text := delta.content or delta.refusal:
             self._text.append(text)
             yield TextDelta(text)
@@ -174,12 +191,12 @@ class _Answer:
 
 
 def _usage(usage: Any) -> Usage:
-    details = usage.prompt_tokens_details
+    details = getattr(usage, "prompt_tokens_details", None)
     return Usage(
-        input_tokens=usage.prompt_tokens,
-        output_tokens=usage.completion_tokens,
-        cache_read_tokens=getattr(details, "cached_tokens", None) or 0,
-        cache_write_tokens=getattr(details, "cache_write_tokens", None) or 0,
+        input_tokens=tokens(usage, "prompt_tokens"),
+        output_tokens=tokens(usage, "completion_tokens"),
+        cache_read_tokens=tokens(details, "cached_tokens"),
+        cache_write_tokens=tokens(details, "cache_write_tokens"),
     )
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
+from msgspec.structs import replace
 
 from miyabi_tui.engine.errors import UsageError
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from miyabi_tui.engine.models.base import Model
+
+
+NotNegative = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Kind(StrEnum):
@@ -30,13 +34,27 @@ class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A provider: its wire format, its address (for replay: its folder), its key's variable.
 
     An empty `base_url` is read from `base_url_variable`, then left to the SDK. An empty
-    `key_variable` means that the server wants no key.
+    `key_variable` means that the server wants no key. The account's limits hold over all worlds and
+    runs (REQ-RES-3; 0: no limit); `count_cached_tokens` says whether what is read from the
+    provider's cache counts there, None: as its kind does. `timeout_seconds` is how long it may be
+    silent.
     """
 
     kind: Kind
     base_url: str = ""
     key_variable: str = ""
     base_url_variable: str = ""
+    requests_per_minute: NotNegative = 50
+    tokens_per_minute: NotNegative = 40_000
+    count_cached_tokens: bool | None = None
+    timeout_seconds: Annotated[float, msgspec.Meta(gt=0)] = 600.0
+
+    @property
+    def counts_cached(self) -> bool:
+        """Whether cached input counts against the tokens of a minute: not with Anthropic."""
+        if self.count_cached_tokens is None:
+            return self.kind is not Kind.ANTHROPIC
+        return self.count_cached_tokens
 
 
 PROVIDERS: dict[str, Provider] = {
@@ -72,7 +90,7 @@ def check(
         UsageError: the name has no provider, the provider is unknown, or its key is missing.
     """
     source = os.environ if env is None else env
-    known = {**PROVIDERS, **{key: _completed(key, one) for key, one in providers.items()}}
+    known = {**PROVIDERS, **{key: completed(key, one) for key, one in providers.items()}}
     provider_name, slash, model = name.partition("/")
     if not slash or not model:
         raise UsageError(
@@ -104,16 +122,16 @@ def check(
     return ModelSpec(name, provider_name, model, provider, base_url)
 
 
-def _completed(name: str, provider: Provider) -> Provider:
+def completed(name: str, provider: Provider) -> Provider:
     """A provider of the settings; what it does not say of a well-known name is as known."""
     known = PROVIDERS.get(name)
     if known is None or known.kind is not provider.kind:
         return provider
-    return Provider(
-        provider.kind,
-        provider.base_url or known.base_url,
-        provider.key_variable or known.key_variable,
-        provider.base_url_variable or known.base_url_variable,
+    return replace(
+        provider,
+        base_url=provider.base_url or known.base_url,
+        key_variable=provider.key_variable or known.key_variable,
+        base_url_variable=provider.base_url_variable or known.base_url_variable,
     )
 
 
@@ -139,4 +157,10 @@ def create(spec: ModelSpec, *, speed: float = 1.0, env: Mapping[str, str] | None
         from miyabi_tui.engine.models.openai_chat import (  # type: ignore[assignment]
             OpenAIChatModel as Chosen,
         )
-    return Chosen(spec.model, provider=spec.provider_name, api_key=key, base_url=spec.base_url)
+    return Chosen(
+        spec.model,
+        provider=spec.provider_name,
+        api_key=key,
+        base_url=spec.base_url,
+        timeout=provider.timeout_seconds,
+    )

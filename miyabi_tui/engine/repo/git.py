@@ -201,6 +201,16 @@ def commit_of(git: Git, ref: str) -> str:
     return "" if code else commit
 
 
+def files_of(git: Git, commit: str) -> list[str]:
+    """The paths of all files of a commit. Blocks for a git call.
+
+    Raises:
+        GitError: there is no such commit.
+    """
+    _, listing = git.run("ls-tree", "-r", "-z", "--name-only", commit)
+    return [name for name in listing.split("\0") if name]
+
+
 def git_dir_of(path: Path) -> Path:
     """The git dir of the checkout at `path`, by its `.git`, which may be a file that names it."""
     dot_git = path / ".git"

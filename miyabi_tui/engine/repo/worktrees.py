@@ -173,7 +173,7 @@ class FiveWorldsManager:
             async with self._fill:
                 await worktree.git("reset", "--hard", "--quiet")
                 await anyio.to_thread.run_sync(_remember_index, worktree)
-                await anyio.to_thread.run_sync(self._include, path)
+                await anyio.to_thread.run_sync(self.include, path)
             if not new:
                 await anyio.to_thread.run_sync(take_branch, worktree)
         except (GitError, OSError) as error:
@@ -207,8 +207,13 @@ class FiveWorldsManager:
         if not ignore.exists():
             ignore.write_text("*\n")
 
-    def _include(self, path: Path) -> None:
-        """Copy the untracked files that match `.worktreeinclude` (gitignore patterns)."""
+    def include(self, path: Path) -> None:
+        """Copy the untracked files that match `.worktreeinclude` (gitignore patterns).
+
+        Raises:
+            GitError: they cannot be listed.
+            OSError: one cannot be copied.
+        """
         source = self._git.work_tree
         if not (source / INCLUDE_FILE).is_file():
             return

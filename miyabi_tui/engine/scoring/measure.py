@@ -55,7 +55,10 @@ class _Scan(NamedTuple):
 
 
 class Measurer:
-    """Measures one worktree; `scratch` is a folder outside of it, for the reports."""
+    """Measures one worktree; `scratch` is a folder outside of it, for the reports.
+
+    `before` goes before every command, say `nice`.
+    """
 
     def __init__(
         self,
@@ -64,6 +67,7 @@ class Measurer:
         worktree: Path,
         scratch: Path,
         time_limit: float,
+        before: tuple[str, ...] = (),
     ) -> None:
         self._tools = toolchain
         self._sandbox = sandbox
@@ -71,6 +75,13 @@ class Measurer:
         self._python = str(self._root / toolchain.python) if toolchain.python else ""
         self._scratch = scratch
         self._time_limit = time_limit
+        self._before = before
+
+    async def build_and_test(self, files: Sequence[str]) -> tuple[tuple[str, ...], TestReport]:
+        """Why it does not build; or, if it does, what its tests say."""
+        self._scratch.mkdir(parents=True, exist_ok=True)
+        build = await self._build([name for name in files if name.endswith(".py")])
+        return build, TestReport() if build else await self._test()
 
     async def measure(
         self, files: Sequence[str], changed: Sequence[str], progress: Progress
@@ -104,8 +115,9 @@ class Measurer:
         )
 
     async def _run(self, *argv: str, env: Mapping[str, str] | None = None) -> ExecResult:
+        command = (*self._before, *argv)
         return await self._sandbox.exec(
-            argv, cwd=self._root, time_limit=self._time_limit, env=env, keep=KEEP
+            command, cwd=self._root, time_limit=self._time_limit, env=env, keep=KEEP
         )
 
     async def _report(self, name: str, module: str, *args: str) -> tuple[Any, str]:

@@ -114,7 +114,8 @@ class Journal:
     async def records(self, run_id: str, *, streams: bool = True) -> list[e.Record]:
         """The events of one run, in order; empty where there is no such run.
 
-        Without `streams` there is no Output and no Gauges in it, but for the run's very last event.
+        Without `streams` there is no Output, Gauges or TurnMetered in it, but for the run's very
+        last event.
 
         Raises:
             StoreError: they cannot be read.

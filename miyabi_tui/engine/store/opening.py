@@ -6,7 +6,7 @@ import os
 import sqlite3
 import stat
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from enum import Enum, auto
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -75,7 +75,7 @@ def _mend(path: Path, busy_seconds: float) -> str:
             "wait until that run has ended, and try again",
         )
     if found is Found.DAMAGED:
-        return _begin_anew(path, _keep_aside(path))
+        return _begin_anew(path, keep_aside(path))
     with closing(_connect(path, busy_seconds)) as db:
         _migrate(db)
     return ""
@@ -188,20 +188,28 @@ def _migrate(db: sqlite3.Connection) -> None:
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def _keep_aside(path: Path) -> Path:
-    """Rename a damaged journal with all that belongs to it; nothing of it is changed."""
+def _owner(path: Path) -> int | None:
+    """Whose file it is, None where there is none."""
+    try:
+        return path.stat().st_uid
+    except FileNotFoundError:
+        return None
+
+
+def keep_aside(path: Path) -> Path:
+    """Rename a damaged database with all that belongs to it; nothing of it is changed."""
     parts = [path.with_name(path.name + part) for part in PARTS]
-    there = [part for part in parts if part.exists()]
-    if any(part.stat().st_uid != os.geteuid() for part in there):
+    if any(_owner(part) not in (None, os.geteuid()) for part in parts):
         raise StoreError(
-            f"the journal {path} is damaged", "it belongs to another user", "run miyabi as that one"
+            f"{path} is damaged", "it belongs to another user", "run miyabi as that one"
         )
     day = time.strftime("%Y-%m-%d")
     number, name = 1, f"{path.name}.corrupt-{day}"
     while any(path.with_name(name + part).exists() for part in PARTS):
         number += 1
         name = f"{path.name}.corrupt-{day}-{number}"
-    for part in there:
-        part.rename(path.with_name(name + part.name.removeprefix(path.name)))
+    for part in parts:
+        with suppress(FileNotFoundError):  # SQLite may take its own files away meanwhile
+            part.rename(path.with_name(name + part.name.removeprefix(path.name)))
     suspicion(path).unlink(missing_ok=True)
     return path.with_name(name)

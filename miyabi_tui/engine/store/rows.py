@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 # Events that a fold can do without: they are most of a journal.
-STREAMS = tuple(str(kind.__struct_config__.tag) for kind in (e.Output, e.Gauges))
+STREAMS = tuple(str(kind.__struct_config__.tag) for kind in (e.Output, e.Gauges, e.TurnMetered))
 
 _decoder = msgspec.json.Decoder(list[e.AnyEvent])
 

@@ -47,14 +47,14 @@ def is_damage(error: BaseException) -> bool:
     return code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
-def store_error(doing: str, path: Path, error: Exception) -> StoreError:
-    """The error as a person should read it."""
+def store_error(doing: str, path: Path, error: Exception, what: str = "the journal") -> StoreError:
+    """The error as a person should read it; `what` the file at `path` is."""
     if is_damage(error):
         suspect(path)
     hints = _ERRNOS if isinstance(error, OSError) else _NEXT_STEPS
     number = error.errno or 0 if isinstance(error, OSError) else code(error)
     next_step = hints.get(number, _ELSEWHERE)
-    return StoreError(f"cannot {doing} the journal {path}", str(error), next_step)
+    return StoreError(f"cannot {doing} {what} {path}", str(error), next_step)
 
 
 def suspicion(path: Path) -> Path:
