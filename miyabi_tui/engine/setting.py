@@ -77,7 +77,6 @@ async def prepare(
         questions = Questions(bus, interactive=request.interactive)
         async with AsyncExitStack() as stack:
             group = await stack.enter_async_context(anyio.create_task_group())
-            stack.callback(group.cancel_scope.cancel)
             guards = await stack.enter_async_context(
                 open_guards(request, bus, questions, group, journal=journal, owner=owner)
             )
@@ -100,6 +99,7 @@ async def prepare(
                 Path(scratch),
                 manager.include,
             )
+            stack.callback(group.cancel_scope.cancel)  # at first: nothing is measured any more
             yield Race(request, git, bus, manager, workshop, ground, pasts, questions)
 
 
