@@ -96,7 +96,7 @@ def _budget_flag(command: argparse.ArgumentParser) -> None:
         "--budget", metavar="USD", type=_dollars, help="what the issue may cost, 0: no limit"
     )
     command.add_argument(
-        "--month-budget", metavar="USD", type=_dollars, help="what this month may cost in all"
+        "--month-budget", metavar="USD", type=_dollars, help="what this month may cost in all, 0: no limit"
     )
 
 
@@ -161,7 +161,7 @@ def _run(run: argparse.ArgumentParser) -> None:
     )
     run.add_argument(
         "--complexity",
-        choices=("simple", "medium", "complex"),
+        choices=("auto", "simple", "medium", "complex"),
         default="",
         help="how hard the issue is (default: estimated)",
     )

@@ -190,6 +190,9 @@ def _request(args: argparse.Namespace, interactive: bool) -> tuple[RunRequest, G
         repository.check_branch(git, settings.target)
     complexity = chosen(settings.complexity, issue, repository.files_of(git, base_commit))
     worlds, limits = config.assigned(settings, complexity.level, _names(args.worlds))
+    if args.budget is not None:  # who allows more for all allows more for each
+        share = args.budget / len(worlds)
+        limits = replace(limits, cost_usd=max(limits.cost_usd, share) if args.budget else 0.0)
     models = [world.model for world in worlds]
     if Strategy.SWITCH_MODEL in settings.on_failure:
         models.append(settings.fallback.model)

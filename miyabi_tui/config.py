@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -21,6 +21,7 @@ from miyabi_tui.engine.terms import (
     Checkpoints,
     Fallback,
     Limits,
+    Positive,
     Price,
     Retry,
     Strategy,
@@ -98,7 +99,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     target: str = ""
     prompts: str = ""
     env: tuple[str, ...] = ()
-    test_seconds: Annotated[float, msgspec.Meta(gt=0)] = 600.0
+    test_seconds: Positive = 600.0
     limits: Limits = Limits()
     checkpoints: Checkpoints = Checkpoints()
     commands: Commands = Commands()

@@ -118,8 +118,9 @@ def _say(record: e.Record, state: RunState) -> str:
         case e.WorldScored(world=world):
             return _scored(state.world(world))
         case e.ComplexityEstimated():
-            why = ", ".join(event.reasons)
-            return f"the issue looks {event.level}: {why}"
+            if event.by_person:
+                return f"the issue is {event.level}, as you said"
+            return f"the issue looks {event.level}: {', '.join(event.reasons)}"
         case e.TurnDiscarded(cause=cause, again=again):
             return f"discarded: {cause}{'; asked again' if again else ''}"
         case e.WorldWaiting(reason=reason, until=until):
@@ -206,7 +207,7 @@ def _scored(world: WorldState) -> str:
 
 def closing(state: RunState, *, resumable: bool = True) -> str:
     """How a run ended, what it cost, and what can be done next where it is `resumable`."""
-    cost = f"${state.total_cost_usd:.4f}"
+    cost = f"{'≈' * state.is_estimate}${state.total_cost_usd:.4f}"
     cost = cost if state.price_known else f"at least {cost} (a price is unknown)"
     lines = [f"{state.status.value.replace('_', ' ')}{': ' if state.reason else ''}{state.reason}"]
     if state.commit:
@@ -215,8 +216,13 @@ def closing(state: RunState, *, resumable: bool = True) -> str:
         cost += " at the recording's prices; nothing was billed"
     if resumable and state.status is e.RunStatus.SELECTED and not state.commit:
         lines.append(f"merge it with: miyabi merge {state.run_id}")
-    lines.append(f"cost {cost}")
-    if resumable and state.run_id and state.status in RESUMABLE and not state.commit:
+    turns, cached = (
+        sum(world.turns for world in state.worlds),
+        sum(w.cached for w in state.worlds),
+    )
+    lines.append(f"cost {cost}{f', {cached} of {turns} turns from the cache' if cached else ''}")
+    said = f"miyabi resume {state.run_id}" in state.reason
+    if resumable and state.run_id and state.status in RESUMABLE and not state.commit and not said:
         lines.append(f"nothing is lost; go on with: miyabi resume {state.run_id}")
     return plain("\n".join(lines))
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import anyio
 
 from miyabi_tui.engine import events as e
+from miyabi_tui.engine.agents.gate import Gate
 from miyabi_tui.engine.costs.ledger import Ledger, open_ledger
 from miyabi_tui.engine.costs.purse import Purse
 from miyabi_tui.engine.fold import apply
@@ -100,6 +101,7 @@ class Desk:
     terms: Terms
     folder: Path
     waits: dict[WorldId, list[str]] = field(default_factory=dict)
+    gates: dict[WorldId, Gate] = field(default_factory=dict)
 
     async def model(
         self, world: WorldId = WorldId.ALPHA, *, priced: bool = True, patient: bool = True
@@ -118,6 +120,7 @@ class Desk:
             Tariff(spec, {"wire/m": PRICE} if priced else {}),
             self.terms.retry,
             lambda reason, until: told.append(reason),
+            self.gates.setdefault(world, Gate()),
             patient=patient,
         )
 

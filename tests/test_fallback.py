@@ -103,6 +103,20 @@ def test_a_person_lets_failed_worlds_go_on_and_may_leave_it_at_that(
     assert [(one.choice, one.by_person) for one in said] == [("again", True), ("next", True)]
 
 
+def test_where_nobody_is_there_failed_worlds_wait_for_a_resume(
+    repo: Path, journal: Path, tmp_path: Path
+) -> None:
+    recording = racing.record(tmp_path / "t", {ALPHA: CUT_SHORT})
+    state, _ = racing.race(racing.request_for(repo, recording), journal)
+    assert state.status is e.RunStatus.INTERRUPTED
+    assert "0 of 1 worlds succeeded, 1 should: Alpha" in state.reason
+    racing.record(tmp_path / "t", {ALPHA: racing.FIX})  # mended
+    state, records = racing.resume(state.run_id, journal)
+    assert (state.status, state.winner) == (e.RunStatus.SELECTED, ALPHA)
+    (forked,) = (one.event for one in records if isinstance(one.event, e.WorldForked))
+    assert forked.step == 1  # where it stood
+
+
 def test_taking_a_world_back_answers_the_question(
     repo: Path, journal: Path, tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from contextlib import aclosing, closing
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ from miyabi_tui.engine.models.registry import Kind
 from miyabi_tui.engine.terms import Breaker, Budgets, Limits, Retry, Terms
 from miyabi_tui.engine.worlds import WorldId
 from tests.guarding import QUICK, Desk, answered, desk, turn
-from tests.wire_server import Fault, Say, WireRequest, WireServer
+from tests.wire_server import Fault, Say, WireRequest, WireServer, limit_headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -235,6 +236,62 @@ async def test_limits_that_the_provider_tells_are_kept(tmp_path: Path) -> None:
             assert anyio.current_time() - begun >= 0.3
 
 
+async def test_a_wait_of_nothing_that_comes_again_makes_no_storm(tmp_path: Path) -> None:
+    terms = Terms(retry=Retry(first_seconds=0.1))
+    again = Fault("status", 429, "rate_limit_error", headers={"retry-after": "0"})
+    with WireServer(lambda _: again) as server:
+        async with desk(server, tmp_path, terms=terms) as at:
+            with anyio.move_on_after(0.6):
+                await answered(await at.model(), turn())
+            assert len(server.requests) <= 4  # after 0.1, 0.2 and 0.4 seconds
+
+
+async def test_where_nobody_looks_on_a_long_hold_ends_the_call(tmp_path: Path) -> None:
+    told = limit_headers("anthropic", requests=(50, 0, 3_000.0))
+    with WireServer(lambda _: Say(text="Hi.", headers=told)) as server:
+        async with desk(server, tmp_path) as at:
+            model = await at.model(patient=False)
+            await answered(model, turn("1"))
+            with pytest.raises(RateLimited, match="50 minutes"):
+                await answered(model, turn("2"))
+            assert len(server.requests) == 1
+
+
+async def test_a_paused_world_sends_no_call_whatever_it_waited_for(tmp_path: Path) -> None:
+    with WireServer(in_turn(Fault("status", 500), HELLO)) as server:
+        async with desk(server, tmp_path) as at, anyio.create_task_group() as group:
+            model = await at.model()
+            gate = at.gates[WorldId.ALPHA]
+            group.start_soon(answered, model, turn())
+            await at.record.until(lambda run: len(at.record.of(e.TurnDiscarded)) == 1)
+            gate.close()
+            await anyio.sleep(0.15)  # its back-off is long over
+            assert len(server.requests) == 1
+            gate.open()
+        assert len(server.requests) == 2
+
+
+async def test_a_call_that_is_cut_before_its_answer_may_have_cost_what_it_asked(
+    tmp_path: Path,
+) -> None:
+    asked = threading.Event()
+
+    def silent(_request: WireRequest) -> Answer:
+        asked.set()
+        return Say(text="Hi.", delay=5.0)
+
+    with WireServer(silent) as server:
+        async with desk(server, tmp_path) as at:
+            model = await at.model()
+            async with anyio.create_task_group() as group:
+                group.start_soon(answered, model, turn("word " * 400))
+                await anyio.to_thread.run_sync(asked.wait)
+                group.cancel_scope.cancel()
+            (cut,) = at.record.of(e.TurnDiscarded)
+            assert cut.usage.input_tokens > 400 and cut.usage.estimated
+            assert await spent(at) == pytest.approx(cut.cost_usd)
+
+
 async def test_a_turn_that_is_cut_off_has_cost_what_it_streamed(tmp_path: Path) -> None:
     slow = Say(text="word " * 400, delay=0.01)
     with WireServer(lambda _: slow) as server:
@@ -315,6 +372,18 @@ async def test_without_a_person_a_spent_budget_stops_the_run_with_a_clear_line(
             with pytest.raises(RunHalted, match=r"budget of issue #7, \$0.05: .*--budget 0.15"):
                 await answered(await at.model(), turn())
             assert not server.requests
+
+
+async def test_every_world_of_a_run_that_stops_for_its_budget_is_cut_off_and_none_gives_up(
+    tmp_path: Path,
+) -> None:
+    terms = Terms(retry=QUICK, budgets=Budgets(month_usd=0.01))
+    with WireServer(lambda _: HELLO) as server:
+        async with desk(server, tmp_path, terms=terms, interactive=False) as at:
+            for world in list(WorldId)[:5]:
+                with pytest.raises(RunHalted, match="--month-budget"):
+                    await answered(await at.model(world), turn(world=world))
+            assert not any(at.waits.values())
 
 
 async def test_a_world_s_own_budget_ends_its_work_only(tmp_path: Path) -> None:

@@ -394,7 +394,7 @@ def killed(journal: Path) -> Iterator[Spender]:
     with Spender(journal, "r1", worst=0.75, cap=0.75, note=0.25) as spender:
         assert spender.says() == "ready"
         spender.go_on()
-        assert spender.says() == "1 Spent"
+        assert spender.says() == "1 Wait"
         spender.process.send_signal(signal.SIGKILL)
         spender.process.wait()
         yield spender

@@ -79,6 +79,21 @@ async def test_what_the_person_said_is_read_once_wherever_it_was_cut() -> None:
         assert set(told) == {"Mind the tests."}, cut
 
 
+async def test_what_nobody_has_read_goes_along_when_a_world_goes_on_where_it_stood() -> None:
+    records = (await whole()).journal()
+    said = e.Record(90, 0.0, e.WorldTold(world=ALPHA, text="Mind the tests."))
+    config = default_worlds("test/scripted", "x/y")[0]
+
+    def told_after(step: int) -> tuple[str, ...]:
+        fork = e.WorldForked(
+            world=ALPHA, source=ALPHA, step=step, checkpoint="c", config=config, system="s"
+        )
+        return histories([*records, said, e.Record(99, 0.0, fork)])[ALPHA].present.told
+
+    assert told_after(4) == ("Mind the tests.",)
+    assert told_after(2) == ()  # a past in which it was not said
+
+
 async def test_what_was_said_before_the_first_turn_is_read_by_it() -> None:
     said = e.Record(0, 0.0, e.WorldTold(world=ALPHA, text="Be quick."))
     started = e.WorldStarted(world=ALPHA, system="s", messages=(UserMessage("the issue"),))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from textual import events
 from textual.geometry import Region
 from textual.widgets import Input, Static
 
@@ -337,6 +338,18 @@ async def test_keys_raise_a_budget() -> None:
             desk.control.asked.clear()
             await press(pilot, "a", *keys)
             assert desk.control.asked == [f"answer budget-issue: {answer}"], keys
+
+
+@pytest.mark.anyio
+async def test_an_amount_that_comes_in_one_burst_is_taken_whole() -> None:
+    desk = Desk(states.spent())
+    async with desk.app.run_test(size=(80, 24)) as pilot:
+        await press(pilot, "a")
+        for key, character in (("1", "1"), ("7", "7"), ("full_stop", "."), ("5", "5")):
+            desk.app.post_message(events.Key(key, character))
+        desk.app.post_message(events.Key("enter", "\r"))
+        await pilot.pause()
+    assert desk.control.asked[1:] == ["answer budget-issue: raise 17.5"]
 
 
 @pytest.mark.anyio

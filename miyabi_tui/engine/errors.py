@@ -73,7 +73,8 @@ class ModelError(MiyabiError):
     """A provider failed.
 
     `retry_after` is the seconds after which it wants to be asked again, `limits` what its answer
-    told of the account's limits.
+    told of the account's limits. `billable` says that it may bill what it was asked: an answer that
+    says no costs nothing, a line that is lost afterwards may.
     """
 
     transient = False
@@ -84,6 +85,7 @@ class ModelError(MiyabiError):
         super().__init__(title, cause, next_step)
         self.retry_after = retry_after
         self.limits: LimitsReport | None = None
+        self.billable = False
 
 
 class RateLimited(ModelError):

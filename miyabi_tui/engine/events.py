@@ -536,10 +536,11 @@ class WorldScored(Event, frozen=True, kw_only=True):
 
 
 class WorldKilled(Event, frozen=True, kw_only=True):
-    """A world was ended early; its worktree and branch stay."""
+    """A world was ended early; its worktree and branch stay. `early` says that a rule did it."""
 
     world: WorldId
     reason: str
+    early: bool = False
 
 
 class WorldFailed(Event, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from miyabi_tui.engine import events as e
 from miyabi_tui.engine.control import Fork
-from miyabi_tui.engine.errors import MiyabiError, StoreError
+from miyabi_tui.engine.errors import MiyabiError, RunHalted, StoreError
 from miyabi_tui.engine.state import WorldState, WorldStatus
 from miyabi_tui.engine.terms import Strategy
 
@@ -46,6 +46,7 @@ class Fallbacks:
         self._questions = questions
         self._terms = terms
         self._given_up = False
+        self._word_given = bus.state.resumed > 0
 
     def give_up(self) -> None:
         """Try nothing more: the person wants to end."""
@@ -66,7 +67,8 @@ class Fallbacks:
     def _next(self) -> Strategy | None:
         """The strategy to try now, if one is needed."""
         run = self._bus.state
-        enough = _successes(run) >= self._terms.fallback.min_successful_worlds
+        wanted = min(self._terms.fallback.min_successful_worlds, len(run.worlds))
+        enough = _successes(run) >= wanted
         if enough or self._given_up or _decided(run):
             return None
         left = self._terms.on_failure[len(run.tried) :]
@@ -85,6 +87,8 @@ class Fallbacks:
             f" {terms.min_successful_worlds} should"
         )
         acts = strategy in (Strategy.LOWER_TEMPERATURE, Strategy.SWITCH_MODEL)
+        if acts and not again:
+            reason += ", and none can try again"
         await self._bus.emit(
             e.FallbackTried(
                 strategy=strategy,
@@ -103,6 +107,10 @@ class Fallbacks:
 
     async def _person_helps(self, reason: str, again: tuple[WorldState, ...]) -> bool:
         """Ask; a world that the person takes back with r answers as well."""
+        failed = tuple(world for world in again if world.status is not WorldStatus.SCORED)
+        if failed and not self._questions.interactive:
+            return await self._come_back(reason, failed)
+        go_on = e.Choice("g", AGAIN, "the worlds that failed go on from where they stood")
         answer = await self._questions.ask(
             kind=e.QuestionKind.FALLBACK,
             key=QUESTION,
@@ -112,7 +120,7 @@ class Fallbacks:
                 " from their last checkpoints; or take a world back with r; or leave it at that."
             ),
             choices=(
-                e.Choice("g", AGAIN, "the worlds that failed go on from where they stood"),
+                *([go_on] if failed else []),
                 e.Choice("n", NEXT, "no: try what is set next, or end with what is there"),
             ),
             default=NEXT,
@@ -120,7 +128,19 @@ class Fallbacks:
         )
         if answer.choice != AGAIN:
             return self._lanes.at_work
-        failed = tuple(world for world in again if world.status is WorldStatus.FAILED)
+        return await self._again(failed, _where_it_stood)
+
+    async def _come_back(self, reason: str, failed: tuple[WorldState, ...]) -> bool:
+        """Where nobody is there: end the run so that a person can go on with it, which is the word.
+
+        Raises:
+            RunHalted: nobody has gone on with it yet.
+        """
+        if not self._word_given:
+            raise RunHalted(
+                f"{reason}: {failed[0].id} {failed[0].reason}", "", "mend that and go on"
+            )
+        self._word_given = False
         return await self._again(failed, _where_it_stood)
 
     async def _again(
@@ -159,9 +179,10 @@ def _where_it_stood(world: WorldState) -> Fork:
 
 
 def _can_go_back(world: WorldState) -> bool:
-    """Whether it has failed, or has a result that cannot win; what was killed stays so."""
+    """Whether it failed, was stopped by a rule, or cannot win; whom a person killed stays so."""
     no_use = world.status is WorldStatus.SCORED and not world.eligible
-    return bool(world.checkpoints) and (world.status is WorldStatus.FAILED or no_use)
+    failed = world.status is WorldStatus.FAILED or world.stopped_early
+    return bool(world.checkpoints) and (failed or no_use)
 
 
 def _successes(run: RunState) -> int:

@@ -108,11 +108,12 @@ def _question_asked(state: RunState, event: e.QuestionAsked, at: float) -> RunSt
 
 def _question_answered(state: RunState, event: e.QuestionAnswered, at: float) -> RunState:
     open_still = tuple(one for one in state.questions if one.id != event.id)
-    return replace(state, questions=open_still)
+    trying = state.trying and not (event.choice and event.id == "fallback")
+    return replace(state, questions=open_still, trying=trying)
 
 
 def _fallback_tried(state: RunState, event: e.FallbackTried, at: float) -> RunState:
-    return replace(state, tried=(*state.tried, event))
+    return replace(state, tried=(*state.tried, event), trying=True)
 
 
 def _run_resumed(state: RunState, event: e.RunResumed, at: float) -> RunState:
@@ -143,6 +144,8 @@ def _run_resumed(state: RunState, event: e.RunResumed, at: float) -> RunState:
         merge_ready=False,
         questions=(),
         breakers=(),
+        tried=state.tried[:-1] if state.trying else state.tried,
+        trying=False,
         ended_at=None,
         away_seconds=state.away_seconds + event.away_seconds,
         resumed=state.resumed + 1,
@@ -195,7 +198,7 @@ def _winner_selected(state: RunState, event: e.WinnerSelected, at: float) -> Run
 
 
 def _no_winner(state: RunState, event: e.NoWinner, at: float) -> RunState:
-    return replace(state, winner=None, reason=event.reason)
+    return replace(state, winner=None, reason=event.reason, trying=False)
 
 
 def _world_picked(state: RunState, event: e.WorldPicked, at: float) -> RunState:
@@ -260,6 +263,7 @@ def _world_forked(state: RunState, event: e.WorldForked, at: float) -> RunState:
         merge_ready=False,
         merge_failed=None,
         merge_started=None,
+        trying=False,
         worlds=tuple(worlds.values()),
     )
 
@@ -495,6 +499,7 @@ def _killed(world: WorldState, event: e.WorldKilled, at: float) -> WorldState:
     return replace(
         world,
         status=WorldStatus.KILLED,
+        stopped_early=event.early,
         reason=event.reason,
         doing="",
         told=(),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from miyabi_tui.engine import events as e
 from miyabi_tui.engine.costs.ledger import open_ledger
 from miyabi_tui.engine.costs.purse import Purse
-from miyabi_tui.engine.errors import StoreError
+from miyabi_tui.engine.errors import StoreError, UsageError
 from miyabi_tui.engine.models.account import Account
 from miyabi_tui.engine.models.breaker import CircuitBreaker
 from miyabi_tui.engine.models.cache import open_cache
@@ -51,9 +51,9 @@ class Guards:
         self,
         request: RunRequest,
         bus: Bus,
-        purse: Purse,
+        purse: Purse | None,
         cache: ResponseCache | None,
-        limits: LimitStore,
+        limits: LimitStore | None,
     ) -> None:
         self._request = request
         self._bus = bus
@@ -69,6 +69,13 @@ class Guards:
         """`model` for one world, whose clock stands while a call waits; not for recorded turns."""
         if spec.provider.kind is Kind.REPLAY:
             return lambda _gate: model
+        if self._purse is None or self._limits is None:
+            raise UsageError(
+                f"{spec.name} cannot join a race of recorded turns",
+                "nothing is billed in it",
+                "begin a race of its own: miyabi run",
+            )
+        purse, account = self._purse, self._account(spec, self._limits)
 
         def recall() -> Recall | None:
             if self._cache is None:
@@ -82,13 +89,14 @@ class Guards:
         def made(gate: Gate) -> Model:
             return GuardedModel(
                 model,
-                self._account(spec),
-                self._purse,
+                account,
+                purse,
                 recall,
                 self._bus,
                 Tariff(spec, self._request.terms.prices),
                 self._request.terms.retry,
                 self._waits(world, gate),
+                gate,
                 patient=self._request.interactive,
             )
 
@@ -107,7 +115,7 @@ class Guards:
 
         return wait
 
-    def _account(self, spec: ModelSpec) -> Account:
+    def _account(self, spec: ModelSpec, limits: LimitStore) -> Account:
         if spec.provider_name not in self._accounts:
             provider = spec.provider
             key = os.environ.get(provider.key_variable, "")
@@ -115,7 +123,7 @@ class Guards:
             allowance = Allowance(provider.requests_per_minute, provider.tokens_per_minute)
             self._accounts[spec.provider_name] = Account(
                 spec.provider_name,
-                RateLimiter(account, allowance, self._limits),
+                RateLimiter(account, allowance, limits),
                 self._breaker(spec.provider_name),
                 counts_cached=provider.counts_cached,
             )
@@ -142,12 +150,15 @@ async def open_guards(
 ) -> AsyncGenerator[Guards, None]:
     """Open what the calls of a run share with those of all other engines of this user.
 
-    Listeners run in `group`.
+    Listeners run in `group`. A race of recorded turns costs nothing, and shares nothing.
 
     Raises:
         StoreError: the ledger cannot be written: nobody would know what is spent.
     """
     terms = request.terms
+    if request.recorded:
+        yield Guards(request, bus, None, None, None)
+        return
     async with AsyncExitStack() as stack:
         ledger = await stack.enter_async_context(open_ledger(journal, owner=owner))
         if ledger.remark:

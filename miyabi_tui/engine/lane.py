@@ -87,6 +87,7 @@ class Lane:
         self._work = anyio.CancelScope()
         self._over = anyio.Event()
         self._killed_for = ""
+        self._early = False
         self._ending = e.Ending.PICKED
         self._reviewing = False
 
@@ -112,7 +113,9 @@ class Lane:
                 await self.sandbox.stop()
             self._over.set()
         if self._all.cancelled_caught and self._killed_for:
-            await self._publisher.emit(e.WorldKilled(world=self.world.id, reason=self._killed_for))
+            await self._publisher.emit(
+                e.WorldKilled(world=self.world.id, reason=self._killed_for, early=self._early)
+            )
 
     async def _race(self, place: Place) -> None:
         world = self.world.id
@@ -251,10 +254,10 @@ class Lane:
         if not self.ended:
             await self._publisher.emit(e.WorldContinued(world=self.world.id))
 
-    def kill(self, reason: str) -> None:
-        """End this world; its worktree and branch stay as they are."""
+    def kill(self, reason: str, *, early: bool = False) -> None:
+        """End this world, `early` by a rule; its worktree and branch stay as they are."""
         if not self.ended:
-            self._killed_for = reason
+            self._killed_for, self._early = reason, early
             self._all.cancel()
 
     async def withdraw(self) -> None:

@@ -37,7 +37,7 @@ class _Open:
 
 
 class Questions:
-    """The open questions of a run. Where nobody is there, the default is the answer at once."""
+    """The open questions of a run. Where it is not `interactive`, defaults are answers at once."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Questions:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._publisher = publisher
-        self._interactive = interactive
+        self.interactive = interactive
         self._clock = clock
         self._open: dict[str, _Open] = {}
 
@@ -70,7 +70,7 @@ class Questions:
         Whoever asks under the `key` of an open question waits for the same answer. A question whose
         askers are all cancelled is moot.
         """
-        if not self._interactive:
+        if not self.interactive:
             return Answer(default)
         question = self._open.get(key)
         if question is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -267,7 +268,7 @@ class Race:
         """End a world that a rule says is not worth going on with."""
         async with self._hand:
             if (lane := self._lanes.get(world)) and not self._over:
-                lane.kill(reason)
+                lane.kill(reason, early=True)
 
     async def keep(self, world: WorldId) -> None:
         """End a world's work and go on to its review with what is there."""
@@ -336,7 +337,8 @@ class Race:
 
     async def answer(self, question: str, choice: str, amount: float | None) -> None:
         """Take the person's answer to a question; one that is settled already has none."""
-        self._questions.answer(question, choice, amount)
+        if amount is None or math.isfinite(amount):
+            self._questions.answer(question, choice, amount)
 
     def worktree(self, world: WorldId) -> Worktree | None:
         """The world's worktree, also of one that ended before the run was resumed."""

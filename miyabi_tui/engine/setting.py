@@ -143,7 +143,8 @@ def _write(path: Path, text: str) -> None:
 
 async def _warn_of_unknown_prices(request: RunRequest, bus: Bus) -> None:
     """Say before the race that a dollar limit cannot hold; this also loads the price list."""
-    specs = [registry.check(name, request.terms.providers) for name in _models(bus.state)]
+    names = {*_models(bus.state), request.terms.fallback.model} - {""}
+    specs = [registry.check(name, request.terms.providers) for name in sorted(names)]
     unknown = [
         spec.name
         for spec in specs

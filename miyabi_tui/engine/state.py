@@ -65,12 +65,12 @@ def step_name(step: int) -> str:
 class WorldState(msgspec.Struct, frozen=True, kw_only=True):
     """All there is to know about one world at one moment.
 
-    `cut_short`: its run ended while it was at work. `checkpoints` are those of its present past;
-    `calls` and `step_cost_usd` belong to the step in progress, `running` and `running_cost_usd` to
-    the turn that streams now (an estimate). `restored` says what a resume or a fork did to it last;
-    `salt` sets the turns of a fork apart from those of the future that it leaves. `told` is what
-    the person has said and no turn has read yet. Of `turns`, `cached` came from the cache;
-    `waits_until` ends its `waiting`, if that is known.
+    `cut_short`: its run ended while it was at work; `stopped_early`: a rule ended it. `checkpoints`
+    are those of its present past. `calls` and `step_cost_usd` belong to the step in progress,
+    `running` and `running_cost_usd` to the turn that streams now (an estimate). `restored` says
+    what a resume or a fork did to it last; `salt` sets the turns of a fork apart from those of the
+    future that it leaves. `told` is what the person has said and no turn has read yet. Of `turns`,
+    `cached` came from the cache; `waits_until` ends its `waiting`, if that is known.
     """
 
     config: WorldConfig
@@ -109,6 +109,7 @@ class WorldState(msgspec.Struct, frozen=True, kw_only=True):
     set_up: bool = False
     git_dir: str = ""
     cut_short: bool = False
+    stopped_early: bool = False
     paused_when_cut: bool = False
     checkpoints: tuple[Checkpoint, ...] = ()
     calls: tuple[str, ...] = ()
@@ -152,7 +153,8 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     """All there is to know about a run at one moment. Before its first event it is empty.
 
     `questions` wait for the person. `breakers` are the providers that are not trusted now.
-    `warned` and `raised` are about budgets. `tried` are the fallback strategies so far.
+    `warned` and `raised` are about budgets. `tried` are the fallback strategies so far, the last of
+    them is `trying` until something has come of it.
     `away_seconds`: how long nobody drove it, over `resumed` interruptions. `at`: its last event.
     """
 
@@ -178,6 +180,7 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     warned: tuple[e.BudgetWarned, ...] = ()
     raised: tuple[e.BudgetRaised, ...] = ()
     tried: tuple[e.FallbackTried, ...] = ()
+    trying: bool = False
     picked: WorldId | None = None
     merge_started: e.MergeStarted | None = None
     winner: WorldId | None = None

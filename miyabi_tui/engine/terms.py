@@ -10,8 +10,8 @@ import msgspec
 from miyabi_tui.engine.models.registry import Provider
 from miyabi_tui.engine.scoring.toolchain import Commands
 
-Positive = Annotated[float, msgspec.Meta(gt=0)]
-NotNegative = Annotated[float, msgspec.Meta(ge=0)]
+Positive = Annotated[float, msgspec.Meta(gt=0, le=1e9)]  # infinity is no number in JSON
+NotNegative = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 AtLeastOne = Annotated[int, msgspec.Meta(ge=1)]
 

@@ -172,12 +172,18 @@ class AnswerScreen(ModalScreen["Answer | None"]):
                 self._take(choice)
                 return
         amounts = self.query(AmountInput)
-        if amounts and event.character is not None and event.character in "0123456789":
+        if not amounts or event.character is None:
+            return
+        amount = amounts.first()
+        if self.focused is amount:  # typed so fast that it was sent before the focus moved
+            if event.character in "0123456789.":
+                event.stop()
+                amount.insert_text_at_cursor(event.character)
+        elif event.character in "0123456789":
             event.stop()
-            amount = amounts.first()
             amount.value = event.character
             amount.cursor_position = 1
-            amount.focus()
+            self.set_focus(amount)
 
     def on_option_taken(self, message: Option.Taken) -> None:
         """A choice was clicked, or entered."""

@@ -108,7 +108,7 @@ class CodeGenAgent:
             with deadline.scope:
                 return await self._work(past)
         except BudgetSpent as error:
-            return Attempt(e.Ending.COST_LIMIT, error.title)
+            return Attempt(e.Ending.COST_LIMIT, str(error))
         finally:
             self._leaving = True
         return Attempt(e.Ending.TIME_LIMIT)

@@ -180,7 +180,10 @@ def _forked(source: History, event: e.WorldForked, other_model: bool) -> History
     if event.added:
         said = UserMessage(event.added)
         upto[-1] = replace(upto[-1], messages=(*upto[-1].messages, said), finished=None)
-    return History([*upto[:-1], replace(upto[-1], malformed=0)])
+    unread: list[str] = []
+    if event.world is event.source and event.step == source.after[-1].step:
+        unread = [*source.joined, *source.told]  # it goes on where it stood: so does the person
+    return History([*upto[:-1], replace(upto[-1], malformed=0)], told=unread)
 
 
 def _without_native(messages: tuple[Message, ...]) -> tuple[Message, ...]:

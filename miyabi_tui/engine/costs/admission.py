@@ -32,9 +32,10 @@ SELECT
     (SELECT coalesce(sum(cost_nano), 0) FROM calls WHERE repo = :repo AND issue_key = :issue_key),
     (SELECT coalesce(sum(cost_nano), 0) FROM days WHERE {MONTH})
 """
+MORE, COST, FIRST_SCOPE = 2, 3, 4  # columns of what follows
 # What each open call may cost beyond what is in the sums already, and in which scopes it counts.
 _RESERVED = f"""
-SELECT run_id, owner, worst_nano - coalesce(cost_nano, 0),
+SELECT run_id, owner, worst_nano - coalesce(cost_nano, 0), coalesce(cost_nano, 0),
     run_id = :run_id AND world = :world, repo = :repo AND issue_key = :issue_key, {MONTH}
 FROM calls
 WHERE status = 'open' AND worst_nano > coalesce(cost_nano, 0)
@@ -89,24 +90,29 @@ def _refusal(
         for place, (scope, spent) in enumerate(zip(Scope, sums, strict=True))
         if (limit := wish.caps.of(scope)) is not None
     ]
-    for _, scope, spent, limit in capped:
-        if spent + worst > limit:
-            return Spent(scope, dollars(spent), dollars(worst), dollars(limit))
     rows = db.execute(_RESERVED, wish.names).fetchall() if capped else []
-    if all(spent + worst + _total(rows, place) <= limit for place, _, spent, limit in capped):
+    if all(spent + worst + _total(rows, MORE, place) <= limit for place, _, spent, limit in capped):
         return None
     living = _living(journal, wish, rows)  # looked at only where it makes a difference
-    for place, scope, spent, limit in capped:
-        reserved = _total(living, place)
+    # What calls in progress have cost is an estimate, and may turn out less: no reason to give up.
+    billed = [
+        (place, scope, spent - _total(living, COST, place), limit)
+        for place, scope, spent, limit in capped
+    ]
+    for _, scope, spent, limit in billed:
+        if spent + worst > limit:
+            return Spent(scope, dollars(spent), dollars(worst), dollars(limit))
+    for place, scope, spent, limit in billed:
+        reserved = _total(living, COST, place) + _total(living, MORE, place)
         if spent + worst + reserved > limit:
             amounts = dollars(spent), dollars(reserved), dollars(limit)
             return Wait(scope, *amounts, generation=wish.generation)
     return None
 
 
-def _total(rows: list[tuple[Any, ...]], place: int) -> int:
-    """What the calls reserve in one scope."""
-    return sum(row[2] for row in rows if row[3 + place])
+def _total(rows: list[tuple[Any, ...]], column: int, place: int) -> int:
+    """What the open calls of one scope have cost, or may cost more."""
+    return sum(row[column] for row in rows if row[FIRST_SCOPE + place])
 
 
 def _living(journal: Path, wish: Wish, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:

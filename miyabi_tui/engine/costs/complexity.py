@@ -95,7 +95,9 @@ def chosen(setting: str, issue: Issue, files: Sequence[str]) -> Estimate:
 
 def estimate(issue: Issue, files: Sequence[str]) -> Estimate:
     """How hard `issue` looks in a repository that holds `files` (paths, with slashes)."""
-    found = [*_rules(f"{issue.title}\n{issue.text}", files)]
+    # A text of one line is its own title.
+    text = issue.text if issue.text == issue.title else f"{issue.title}\n{issue.text}"
+    found = [*_rules(text, files)]
     points = sum(point for point, _ in found)
     level = Complexity.MEDIUM
     if points <= SIMPLE_AT_MOST:

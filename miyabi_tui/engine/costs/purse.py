@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from miyabi_tui.engine import events as e
-from miyabi_tui.engine.costs.entries import Call, Caps, Go, Spent, Status, Sums, Wait
+from miyabi_tui.engine.costs.entries import Call, Caps, Go, Spent, Status, Sums
 from miyabi_tui.engine.errors import BudgetSpent, RunHalted
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ class Purse:
         self._bus = bus
         self._questions = questions
         self._finishing: set[tuple[WorldId, str]] = set()
+        self._halted = ""
         self._warned: set[tuple[e.Scope, WorldId | None, float]] = set()
 
     @asynccontextmanager
@@ -118,6 +119,8 @@ class Purse:
     async def _admitted(self, call: Call, price: _Range, world: WorldId, wait: OnWait) -> int:
         while True:
             run = self._bus.state
+            if self._halted:
+                raise RunHalted(self._halted)
             if (world, run.world(world).salt) in self._finishing:
                 raise BudgetSpent("the worlds finish with what is there")
             caps = _caps(run, world)
@@ -127,12 +130,13 @@ class Purse:
             if isinstance(verdict, Go):
                 self._warn(run, verdict.spent, caps, world)
                 return verdict.id
-            if price.fits(verdict):
-                continue
-            price.widen()
             if isinstance(verdict, Spent):
-                wait("budget: waits for your word", None)
-                await self._ask(verdict, world)
+                if price.fits(verdict):
+                    continue
+                price.widen()
+                if self._questions.interactive:
+                    wait("budget: waits for your word", None)
+                await self._ask(verdict, world, price)
             else:
                 wait("budget: waits for the bills of other turns", None)
                 await self._ledger.settled_since(verdict.generation, LOOK_AGAIN_SECONDS)
@@ -157,7 +161,7 @@ class Purse:
                 e.BudgetWarned(scope=scope, spent_usd=amount, limit_usd=limit, world=whose)
             )
 
-    async def _ask(self, spent: Spent, world: WorldId) -> None:
+    async def _ask(self, spent: Spent, world: WorldId, price: _Range) -> None:
         """Ask the person to raise it, to finish with what is there, or to stop.
 
         Raises:
@@ -181,7 +185,7 @@ class Purse:
             default=FINISH if whose else STOP,
             world=whose,
             amount=_proposal(spent),
-            least=math.ceil((spent.spent_usd + spent.worst_usd) * 100) / 100,
+            least=math.ceil((spent.spent_usd + price.least) * 100) / 100,
         )
         if answer.choice == RAISE and (answer.amount or 0) > spent.limit_usd:
             if self._bus.state.budget_usd(scope, whose) != answer.amount:  # all askers hear it
@@ -191,11 +195,12 @@ class Purse:
             return
         if answer.choice == RAISE:
             return  # not by enough: it is asked again
+        if answer.choice == STOP and whose is None:
+            self._halted = f"{title}: {_how_on(self._bus.state, spent)}"
+            raise RunHalted(self._halted)
         if whose is None:  # those that race now; one that is taken back may ask again
             self._finishing |= {(one.id, one.salt) for one in self._bus.state.worlds}
-        if answer.choice == STOP and whose is None:
-            raise RunHalted(f"{title}: {_how_on(self._bus.state, spent)}")
-        raise BudgetSpent(title, text, "raise it to go on")
+        raise BudgetSpent(title, text, "[limits] cost_usd sets it" if whose else "")
 
 
 class _Range:
@@ -216,10 +221,15 @@ class _Range:
             return None
         return self._input + (self._dearest - self._input) * self.max_tokens / self._whole
 
-    def fits(self, verdict: Spent | Wait) -> bool:
+    @property
+    def least(self) -> float:
+        """What it costs if it puts out just enough."""
+        tokens = min(ENOUGH_TOKENS, self._whole)
+        return self._input + ((self._dearest or 0.0) - self._input) * tokens / self._whole
+
+    def fits(self, verdict: Spent) -> bool:
         """Put out less, so that it fits into what is left; False where that is too little."""
-        reserved = verdict.reserved_usd if isinstance(verdict, Wait) else 0.0
-        left = verdict.limit_usd - verdict.spent_usd - reserved - self._input
+        left = verdict.limit_usd - verdict.spent_usd - self._input
         dear = (self._dearest or 0.0) - self._input
         tokens = math.floor(left / dear * self._whole * 0.999) if dear > 0 else 0
         if not min(ENOUGH_TOKENS, self._whole) <= tokens < self.max_tokens:

@@ -173,6 +173,19 @@ Report = UsageReport | LimitsReport
 Item = Delta | Report | TurnEnd
 
 
+class Gate(Protocol):
+    """What holds the calls of a paused world."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether calls may be sent."""
+        ...
+
+    async def passed(self) -> None:
+        """Wait until they may."""
+        ...
+
+
 class Model(Protocol):
     """A model of a provider, able to answer turns of several worlds at once."""
 

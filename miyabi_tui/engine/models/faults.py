@@ -49,6 +49,7 @@ _STATUS = {
     "overloaded_error": 529,
 }
 
+TOKENS_AT_MOST = 10**9  # of one turn: a server that says more is broken
 _NEXT_STEP = {
     401: "check the key in {key_variable}",
     402: "add credit to the {provider} account, or race another model",
@@ -134,7 +135,7 @@ def estimated_usage(turn: Turn, answer: AssistantMessage) -> Usage:
 def tokens(counts: Any, name: str) -> int:
     """One count of a usage object; 0 where the server left it out or sent none."""
     value = getattr(counts, name, None)
-    return value if isinstance(value, int) and value > 0 else 0
+    return min(value, TOKENS_AT_MOST) if isinstance(value, int) and value > 0 else 0
 
 
 def settled_usage(turn: Turn, answer: AssistantMessage, reported: Usage) -> Usage:
@@ -210,8 +211,12 @@ def _line_fault(endpoint: Endpoint, error: Exception) -> ModelError:
         return RequestRefused(f"{endpoint.name} cannot be asked", cause, step)
     step = f"check the network, and that {endpoint.shown_url} can be reached"
     if isinstance(root, httpx2.TimeoutException):
-        return ConnectionLost(f"{endpoint.name} was silent for too long", cause, step)
-    return ConnectionLost(f"the line to {endpoint.name} was lost", cause, step)
+        lost = ConnectionLost(f"{endpoint.name} was silent for too long", cause, step)
+    else:
+        lost = ConnectionLost(f"the line to {endpoint.name} was lost", cause, step)
+    never_sent = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
+    lost.billable = not isinstance(root, never_sent)
+    return lost
 
 
 def _names(error: Any) -> tuple[object, ...]:

@@ -26,17 +26,22 @@ if TYPE_CHECKING:
 
     from miyabi_tui.engine.costs.purse import Bill, Purse
     from miyabi_tui.engine.models.account import Account
-    from miyabi_tui.engine.models.base import Item, Model, OnWait, Sampling, Turn
+    from miyabi_tui.engine.models.base import Gate, Item, Model, OnWait, Sampling, Turn
     from miyabi_tui.engine.models.recall import Recall
     from miyabi_tui.engine.models.tariff import Tariff
     from miyabi_tui.engine.publisher import Publisher
     from miyabi_tui.engine.terms import Retry
 
 
+class _Held(Exception):
+    """The world was paused while its call waited: it is not sent."""
+
+
 class GuardedModel:
     """A provider's model for one world. `wait` is told why and until when a call waits.
 
-    `patient` says that a person looks on, who can end what waits for too long.
+    No call is sent while the world's `gate` is closed. `patient` says that a person looks on, who
+    can end what waits for too long.
     """
 
     def __init__(
@@ -49,6 +54,7 @@ class GuardedModel:
         tariff: Tariff,
         retry: Retry,
         wait: OnWait,
+        gate: Gate,
         *,
         patient: bool,
         clock: Callable[[], float] = time.time,
@@ -63,6 +69,7 @@ class GuardedModel:
         self._tariff = tariff
         self._retry = retry
         self._wait = wait
+        self._gate = gate
         self._patient = patient
         self._clock = clock
         self._input = InputEstimate()
@@ -95,6 +102,7 @@ class GuardedModel:
         whole, fresh = self._input.of(turn)
         asked = Usage(input_tokens=whole, cache_read_tokens=whole - fresh)
         while True:
+            await self._gate.passed()
             meter = Meter(self._tariff, asked, time.monotonic)
             complete = False
             try:
@@ -103,6 +111,8 @@ class GuardedModel:
                         complete = type(item) is TurnEnd
                         yield item
                 return
+            except _Held:
+                self._wait("", None)
             except ModelError as error:
                 wait = patience.after(error, probe=meter.probe)
                 cause = f"{error.title}: {error.cause}" if error.cause else error.title
@@ -130,11 +140,15 @@ class GuardedModel:
         ):
             if meter.probe:  # its place is past by now
                 await place.renew(self._limited)
+            if not self._gate.is_open:
+                await place.settle(0)
+                raise _Held
             self._wait("", None)
             within = turn
             if bill.max_tokens != turn.max_tokens:
                 within = replace(turn, max_tokens=bill.max_tokens)
             end: TurnEnd | None = None
+            meter.sent()
             try:
                 async with aclosing(self._model.stream(within)) as items:
                     async for item in items:
@@ -152,6 +166,8 @@ class GuardedModel:
                 if end is None:
                     raise StreamBroken(f"{self.name} ended its answer without its last event")
             except ModelError as error:
+                if not error.billable:
+                    meter.refused()
                 await place.settle(account.taken(meter.usage))
                 if error.transient and not isinstance(error, RateLimited):
                     outcome.failed(error.title)
@@ -200,6 +216,14 @@ class GuardedModel:
         await anyio.sleep(wait)
 
     def _limited(self, until: float) -> None:
+        wait = until - self._clock()
+        if wait > self._retry.patience_seconds and not self._patient:
+            raise RateLimited(
+                f"{self._account.name} is not to be asked for {wait / 60:.0f} minutes",
+                "its rate limit is used up",
+                "go on later with miyabi resume, or race another model",
+                retry_after=wait,
+            )
         self._wait(f"{self._account.name}: rate limit", until)
 
     async def aclose(self) -> None:

@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 ROUNDS = 20_000
+LONGEST_HOLD = 3_600.0  # seconds
 _HOSTS = {
     Kind.ANTHROPIC: "https://api.anthropic.com",
     Kind.OPENAI: "https://api.openai.com",
@@ -153,6 +154,6 @@ class RateLimiter:
         """Admit no call of the account, in any engine, for `seconds`; those that wait are moved.
 
         For a minute after that, calls are admitted one at a time, half a second apart: those that
-        waited do not make the next storm.
+        waited do not make the next storm. After an hour at most the provider is asked again.
         """
-        await self._store.hold(self._account, seconds)
+        await self._store.hold(self._account, min(seconds, LONGEST_HOLD))

@@ -43,13 +43,16 @@ class InputEstimate:
             opening = len(turn.system.encode()) + len(msgspec.json.encode(turn.tools))
             whole = (opening + _size(turn.messages)) // BYTES_A_TOKEN
             return whole, whole
-        fresh = _size(turn.messages[self._messages :]) // BYTES_A_TOKEN
+        later = turn.messages[self._messages :]
+        if isinstance(later[0] if later else None, AssistantMessage):
+            later = later[1:]  # its answer, which is in the bill
+        fresh = _size(later) // BYTES_A_TOKEN
         return self._billed + fresh, fresh
 
     def learn(self, turn: Turn, usage: Usage) -> None:
         """Take the provider's count of a turn that is complete."""
         if usage.input_tokens and not usage.estimated:
-            self._billed, self._messages = usage.input_tokens, len(turn.messages)
+            self._billed, self._messages = usage.total, len(turn.messages)
 
 
 class Meter:
@@ -64,14 +67,23 @@ class Meter:
         self._asked = asked
         self._clock = clock
         self._began = False
+        self._answered = False
         self._bytes = 0
         self._reported: Usage | None = None
         self._billed: Usage | None = None
         self._due = clock() + METERED_SECONDS
 
+    def sent(self) -> None:
+        """The request is on its way: what it asks may be billed."""
+        self._began = True
+
+    def refused(self) -> None:
+        """The provider has not taken the request: nothing is billed, unless it has answered."""
+        self._began = self._answered
+
     def take(self, item: Item) -> None:
         """Count one item of the stream."""
-        self._began = True
+        self._answered = True
         if isinstance(item, TextDelta | ReasoningDelta | ToolCallDelta):
             self._bytes += len(item.text.encode())
         elif isinstance(item, UsageReport):
@@ -94,7 +106,7 @@ class Meter:
     def usage(self) -> Usage:
         """What was used: as billed; before that, as reported, and the stream since at an estimate.
 
-        Nothing, as long as the provider has not begun to answer.
+        Nothing, as long as nothing is asked.
         """
         if self._billed is not None:
             return self._billed

@@ -47,7 +47,7 @@ class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     requests_per_minute: NotNegative = 50
     tokens_per_minute: NotNegative = 40_000
     count_cached_tokens: bool | None = None
-    timeout_seconds: Annotated[float, msgspec.Meta(gt=0)] = 600.0
+    timeout_seconds: Annotated[float, msgspec.Meta(gt=0, le=1e9)] = 600.0
 
     @property
     def counts_cached(self) -> bool:

@@ -53,6 +53,7 @@ class Patience:
         """
         if not error.transient:
             return None
+        terms = self._terms
         now = self._clock()
         self._since = now if self._since is None else self._since
         limited = isinstance(error, RateLimited)
@@ -65,7 +66,9 @@ class Patience:
         wait = self._wait(self._state(max(1, self._limited if limited else self.faults)))
         wait = min(self._terms.longest_seconds, wait * (1 + self._random(self._state(1))))
         told = None if error.retry_after is None else min(error.retry_after, LONGEST_TOLD)
-        wait = wait if told is None else max(told, wait if not limited else 0.0)
+        if told is not None:
+            # A limit that comes again although we waited as told wants more than that.
+            wait = max(told, wait if not limited or self._limited > 1 else terms.first_seconds)
         too_long = now + wait - self._since > self._terms.patience_seconds
         return None if too_long and not (self._for_ever and told) else wait
 
