@@ -96,7 +96,10 @@ def _budget_flag(command: argparse.ArgumentParser) -> None:
         "--budget", metavar="USD", type=_dollars, help="what the issue may cost, 0: no limit"
     )
     command.add_argument(
-        "--month-budget", metavar="USD", type=_dollars, help="what this month may cost in all, 0: no limit"
+        "--month-budget",
+        metavar="USD",
+        type=_dollars,
+        help="what this month may cost in all, 0: no limit",
     )
 
 
