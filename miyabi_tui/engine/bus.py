@@ -9,7 +9,7 @@ import anyio
 from msgspec.structs import replace
 
 from miyabi_tui.engine.errors import StoreError
-from miyabi_tui.engine.events import Gauges, Output, Record, TurnMetered, sound
+from miyabi_tui.engine.events import Gauges, Output, Record, RunFinished, TurnMetered, sound
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +43,7 @@ class Bus:
         self._written = anyio.Event()
         self._closing = False
         self._closed = False
+        self._over = False
         self._error: StoreError | None = None
         self._subscriptions: list[BufferedSubscription] = []
 
@@ -72,10 +73,11 @@ class Bus:
     def post(self, event: AnyEvent) -> None:
         """See `Publisher.post`. Neighbouring output of a world is joined while it waits.
 
-        Nothing is taken any more once the run is over and closed.
+        Nothing is measured any more once the run is over, and nothing taken once it is closed.
         """
-        if self._closed:
+        if self._closed or (self._over and isinstance(event, Gauges)):
             return
+        self._over = self._over or isinstance(event, RunFinished)
         at, event = self._clock(), sound(event)
         self._posted += 1
         if isinstance(event, Output):
