@@ -142,4 +142,4 @@ def test_a_failed_merge_is_said_in_80_columns() -> None:
 def test_the_run_says_that_it_waits_for_a_pick() -> None:
     run = fold(states.nobody().records)
     assert str(phase(run)) == "⊘ waiting for you"
-    assert outcome(run)[0] == "no safe winner · w picks a world anyway, q leaves"
+    assert outcome(run)[0] == "no safe winner · w picks a world anyway, r takes one back, q leaves"

@@ -260,7 +260,8 @@ def outcome(run: RunState) -> tuple[str, str]:
     if run.merge_failed is not None and run.phase is Phase.CHOOSING:
         return one_line(f"{_not_merged(run.merge_failed)} · m again, w another"), "bad"
     if asks_for_a_pick(run):
-        return "no safe winner · w picks a world anyway, q leaves", "warn"
+        pick = "w picks a world anyway, " if any(one.commit for one in run.worlds) else ""
+        return f"no safe winner · {pick}r takes one back, q leaves", "warn"
     if run.winner is not None:
         score = run.world(run.winner).score
         total = f" {points(score.total)}" if score else ""
