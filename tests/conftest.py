@@ -17,9 +17,11 @@ from tests.repositories import Repository
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+# A shell starts what it puts into the background so, and nohup; programs under test must not be.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # A shell starts what it puts into the background so; the programs under test must not be.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 MOST_WORKERS = 4  # a container may be told of cores that it has no share of
 
