@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from miyabi_tui.engine.request import RunRequest
     from miyabi_tui.engine.state import RunState
     from miyabi_tui.engine.store.journal import RunRow
-    from miyabi_tui.engine.terms import Budgets
+    from miyabi_tui.engine.terms import Budgets, Limits, Terms
 
 TITLE_AT_MOST = 200
 EXIT_CODES = {
@@ -180,7 +180,7 @@ def _request(args: argparse.Namespace, interactive: bool) -> tuple[RunRequest, G
     from miyabi_tui.engine.models import registry
     from miyabi_tui.engine.repo import git as repository
     from miyabi_tui.engine.request import RunRequest
-    from miyabi_tui.engine.terms import Strategy, Terms
+    from miyabi_tui.engine.terms import Strategy
 
     issue = _issue(args)
     git = repository.open_repository(Path(args.repo))
@@ -213,25 +213,7 @@ def _request(args: argparse.Namespace, interactive: bool) -> tuple[RunRequest, G
         base_commit=base_commit,
         worlds=worlds,
         merge=settings.merge,
-        terms=Terms(
-            target=settings.target,
-            limits=limits,
-            checkpoints=settings.checkpoints,
-            commands=settings.commands,
-            providers=settings.providers,
-            retry=settings.retry,
-            breaker=settings.breaker,
-            budgets=settings.budgets,
-            cache=settings.cache,
-            prices=settings.prices,
-            termination=settings.termination,
-            on_failure=settings.on_failure,
-            fallback=settings.fallback,
-            prompts=str(prompts or ""),
-            env=settings.env,
-            test_seconds=settings.test_seconds,
-            speed=None if math.isinf(args.speed) else args.speed,
-        ),
+        terms=_terms(settings, limits, str(prompts or ""), args.speed),
         recorded=all(spec.provider.kind is registry.Kind.REPLAY for spec in specs),
         interactive=interactive,
         notices=(
@@ -244,6 +226,30 @@ def _request(args: argparse.Namespace, interactive: bool) -> tuple[RunRequest, G
         ),
     )
     return request, git
+
+
+def _terms(settings: Settings, limits: Limits, prompts: str, speed: float) -> Terms:
+    from miyabi_tui.engine.terms import Terms
+
+    return Terms(
+        target=settings.target,
+        limits=limits,
+        checkpoints=settings.checkpoints,
+        commands=settings.commands,
+        providers=settings.providers,
+        retry=settings.retry,
+        breaker=settings.breaker,
+        budgets=settings.budgets,
+        cache=settings.cache,
+        prices=settings.prices,
+        termination=settings.termination,
+        on_failure=settings.on_failure,
+        fallback=settings.fallback,
+        prompts=prompts,
+        env=settings.env,
+        test_seconds=settings.test_seconds,
+        speed=None if math.isinf(speed) else speed,
+    )
 
 
 def _where_keys_go(settings: Settings) -> list[str]:

@@ -13,7 +13,7 @@ import msgspec
 from miyabi_tui.engine.worlds import Effort, WorldId
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Iterator
 
     # Told why a call waits and until when (Unix seconds, None: not known); "" when it goes on.
     OnWait = Callable[[str, float | None], None]
@@ -171,6 +171,21 @@ class LimitsReport(msgspec.Struct, frozen=True):
 Delta = TextDelta | ReasoningDelta | ToolCallDelta
 Report = UsageReport | LimitsReport
 Item = Delta | Report | TurnEnd
+
+
+def deltas(message: AssistantMessage, size: int) -> Iterator[Delta]:
+    """A whole answer as a stream of pieces of up to `size` characters."""
+    for piece in _pieces(message.reasoning, size):
+        yield ReasoningDelta(piece)
+    for piece in _pieces(message.text, size):
+        yield TextDelta(piece)
+    for call in message.tool_calls:
+        for piece in _pieces(call.arguments, size):
+            yield ToolCallDelta(call.id, call.name, piece)
+
+
+def _pieces(text: str, size: int) -> Iterator[str]:
+    return (text[at : at + size] for at in range(0, len(text), size))
 
 
 class Gate(Protocol):

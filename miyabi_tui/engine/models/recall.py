@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from anyio.lowlevel import checkpoint
 
 from miyabi_tui.engine.models.answers import pack, unpack, worth_keeping
-from miyabi_tui.engine.models.base import ReasoningDelta, TextDelta, ToolCallDelta
+from miyabi_tui.engine.models.base import deltas
 from miyabi_tui.engine.models.canonical import Keys, Names
 from miyabi_tui.engine.store.worker import Job, hand_over
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterator
+    from collections.abc import AsyncGenerator, Callable
 
-    from miyabi_tui.engine.models.base import Delta, Item, Sampling, Turn, TurnEnd
+    from miyabi_tui.engine.models.base import Item, Sampling, Turn, TurnEnd
     from miyabi_tui.engine.models.cache import ResponseCache
     from miyabi_tui.engine.models.canonical import Ground, Key
 
@@ -63,7 +63,7 @@ class Recall:
     @staticmethod
     async def replayed(end: TurnEnd) -> AsyncGenerator[Item, None]:
         """A kept turn as a stream, as if its model spoke again; others run in between."""
-        for delta in _deltas(end):
+        for delta in deltas(end.message, PIECE):
             await checkpoint()
             yield delta
         yield end
@@ -72,18 +72,3 @@ class Recall:
         if self._found is None or self._found[0] is not turn:
             self._found = (turn, self._keys.key(self._model, self._sampling(turn), turn))
         return self._found[1]
-
-
-def _deltas(end: TurnEnd) -> Iterator[Delta]:
-    message = end.message
-    for piece in _pieces(message.reasoning):
-        yield ReasoningDelta(piece)
-    for piece in _pieces(message.text):
-        yield TextDelta(piece)
-    for call in message.tool_calls:
-        for piece in _pieces(call.arguments):
-            yield ToolCallDelta(call.id, call.name, piece)
-
-
-def _pieces(text: str) -> Iterator[str]:
-    return (text[at : at + PIECE] for at in range(0, len(text), PIECE))

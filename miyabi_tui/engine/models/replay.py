@@ -17,18 +17,16 @@ from miyabi_tui.engine.errors import RequestRefused, UsageError
 from miyabi_tui.engine.models.base import (
     AssistantMessage,
     Delta,
-    ReasoningDelta,
     Sampling,
-    TextDelta,
     ToolCall,
-    ToolCallDelta,
     Turn,
     TurnEnd,
     Usage,
+    deltas,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator
+    from collections.abc import AsyncGenerator
     from pathlib import Path
 
 CHUNK = 12  # characters a delta, about what providers send
@@ -103,7 +101,7 @@ class ReplayModel:
         )
         pace = self._recording.characters_per_second * self._speed
         await self._pause(FIRST_TOKEN_SECONDS / self._speed)
-        for delta in _deltas(message):
+        for delta in deltas(message, CHUNK):
             await self._pause(len(delta.text) / pace)
             yield delta
         usage = recorded.usage or _estimate(turn, message)
@@ -155,20 +153,6 @@ def _arguments(call: RecordedCall) -> str:
     if isinstance(call.arguments, str):
         return call.arguments
     return msgspec.json.encode(call.arguments).decode()
-
-
-def _deltas(message: AssistantMessage) -> Iterator[Delta]:
-    for piece in _pieces(message.reasoning):
-        yield ReasoningDelta(piece)
-    for piece in _pieces(message.text):
-        yield TextDelta(piece)
-    for call in message.tool_calls:
-        for piece in _pieces(call.arguments):
-            yield ToolCallDelta(call.id, call.name, piece)
-
-
-def _pieces(text: str) -> Iterator[str]:
-    return (text[at : at + CHUNK] for at in range(0, len(text), CHUNK))
 
 
 def _estimate(turn: Turn, message: AssistantMessage) -> Usage:
