@@ -1,0 +1,1 @@
+"""How much heavy work the machine bears at once: its size, its load, and places for commands."""
