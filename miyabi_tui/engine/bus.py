@@ -9,7 +9,9 @@ import anyio
 from msgspec.structs import replace
 
 from miyabi_tui.engine.errors import StoreError
-from miyabi_tui.engine.events import Gauges, Output, Record, RunFinished, TurnMetered, sound
+from miyabi_tui.engine.events import Gauges, Output, Record, RunFinished, TurnMetered
+from miyabi_tui.engine.masked_events import EventMasker
+from miyabi_tui.engine.masking import Masker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,11 +27,21 @@ JOINED_AT_MOST = 65_536  # characters of output in one event
 
 
 class Bus:
-    """The one way into a run's journal. All but `subscribe` belongs to the engine's thread."""
+    """The one way into a run's journal, which nothing passes that `masker` knows as a secret.
+
+    All but `subscribe` belongs to the engine's thread.
+    """
 
     def __init__(
-        self, run_id: str, journal: Journal, *, seq: int = 0, clock: Callable[[], float] = time.time
+        self,
+        run_id: str,
+        journal: Journal,
+        *,
+        seq: int = 0,
+        clock: Callable[[], float] = time.time,
+        masker: Masker | None = None,
     ) -> None:
+        self.masker = Masker() if masker is None else masker
         self._run_id = run_id
         self._journal = journal
         self._clock = clock
@@ -46,6 +58,7 @@ class Bus:
         self._over = False
         self._error: StoreError | None = None
         self._subscriptions: list[BufferedSubscription] = []
+        self._events = EventMasker(self.masker)
 
     @property
     def state(self) -> RunState:
@@ -78,7 +91,16 @@ class Bus:
         if self._closed or (self._over and isinstance(event, Gauges)):
             return
         self._over = self._over or isinstance(event, RunFinished)
-        at, event = self._clock(), sound(event)
+        for one in self._events.take(event):
+            self._put(one)
+        if self._closing:
+            self._put_rest()
+
+    def _put_rest(self) -> None:
+        for one in self._events.rest():
+            self._put(one)
+
+    def _put(self, event: AnyEvent) -> None:
         self._posted += 1
         if isinstance(event, Output):
             if self._join(event):
@@ -88,7 +110,7 @@ class Bus:
             world := getattr(event, "world", None)
         ):
             self._joinable.pop(world, None)
-        self._pending.append((at, event))
+        self._pending.append((self._clock(), event))
         self._work.set()
 
     def _join(self, event: Output) -> bool:
@@ -172,6 +194,8 @@ class Bus:
 
     def close(self) -> None:
         """Write what is left and end `run`."""
+        if not self._closed:
+            self._put_rest()
         self._closing = True
         self._work.set()
         self._urgent.set()
