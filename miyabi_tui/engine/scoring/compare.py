@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from miyabi_tui.engine.scoring.junit import Outcome
-from miyabi_tui.engine.scoring.score import Evidence, Finding, Part, Severity
+from miyabi_tui.engine.scoring.score import Evidence, Finding, Part
 from miyabi_tui.engine.scoring.testcode import is_test_file, looks_like_test
+from miyabi_tui.engine.security.report import joined
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,8 +44,10 @@ def evidence(base: Measurement, world: Measurement, change: Diffstat) -> Evidenc
         lines_deleted=change.deleted,
         files_changed=len(change.files),
         tests_added=_tests_added(base, world, change),
-        security=new_findings(base.security, world.security),
-        security_remark=world.security_remark,
+        security=joined(
+            new_findings(base.security, world.security), new_findings(base.threats, world.threats)
+        ),
+        security_remark="; ".join(filter(None, (world.threats_remark, world.security_remark))),
         unmeasured=_unmeasured(base, world),
     )
 
@@ -64,7 +67,7 @@ def ineligible(base: Measurement, world: Measurement, found: Evidence) -> tuple[
     reasons.extend(
         f"security, {finding.severity}: {finding}"
         for finding in found.security
-        if finding.severity in (Severity.HIGH, Severity.CRITICAL)
+        if finding.severity.blocks
     )
     if Part.SECURITY in found.unmeasured:
         reasons.append(f"security could not be measured: {found.security_remark}")
@@ -150,7 +153,7 @@ def _unmeasured(base: Measurement, world: Measurement) -> tuple[Part, ...]:
     found = []
     if world.lint_remark and not base.lint_remark:
         found.append(Part.LINT)
-    if world.security_remark and not base.security_remark:
+    if world.threats_remark or (world.security_remark and not base.security_remark):
         found.append(Part.SECURITY)
     return tuple(found)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from miyabi_tui.engine.scoring.score import Finding, Severity
 from miyabi_tui.engine.scoring.testcode import looks_like_test
+from miyabi_tui.engine.security.report import threat_of_bandit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,6 +44,7 @@ def read_bandit(report: Any) -> tuple[Finding, ...] | None:
             row["test_id"],
             row["issue_text"],
             _SEVERITY.get(row["issue_severity"], Severity.LOW),
+            threat_of_bandit(row["test_id"]),
         )
         for row in report["results"]
         if not (row["test_id"] == ASSERT_USED and looks_like_test(row["filename"]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from pathlib import Path
@@ -11,12 +10,15 @@ from xml.etree import ElementTree
 
 import anyio
 import msgspec
+from msgspec.structs import replace
 
 from miyabi_tui.engine.scoring import testcode
+from miyabi_tui.engine.scoring.careful import read_plain, remove_plain
 from miyabi_tui.engine.scoring.findings import read_bandit, read_ruff
 from miyabi_tui.engine.scoring.junit import Outcome, TestReport, read_junit
-from miyabi_tui.engine.scoring.measurement import Measurement
+from miyabi_tui.engine.scoring.measurement import REPORT, Measurement, tampering
 from miyabi_tui.engine.scoring.runners import read_output
+from miyabi_tui.engine.scoring.told import new_word, read_lines, told
 from miyabi_tui.engine.scoring.toolchain import (
     FLAKE8,
     PYLINT,
@@ -24,6 +26,8 @@ from miyabi_tui.engine.scoring.toolchain import (
     has_ruff_settings,
     read_located,
 )
+from miyabi_tui.engine.scoring.verdict import Run, judge, look_at
+from miyabi_tui.engine.security.report import Report, read_report, request
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -31,15 +35,17 @@ if TYPE_CHECKING:
     from miyabi_tui.engine.sandbox.base import ExecResult, Sandbox
     from miyabi_tui.engine.scoring.score import Finding
     from miyabi_tui.engine.scoring.toolchain import Toolchain
+    from miyabi_tui.engine.security.versions import Versions
 
     Progress = Callable[[str], Awaitable[None]]
 
 PROBE = Path(__file__).with_name("probe.py")
 SUITE = Path(__file__).with_name("suite.py")
-KEEP = 8_000_000  # characters of a report that are read
+KEEP = 8_000_000  # characters of an output that are read
+LARGEST_JSON = 500_000_000  # bytes of what ruff says of a large project
 COMPLEXITY = "C901"
-PYTEST_ENDS = (0, 1, 5)  # all passed, some failed, no tests
 SCANNED_AT_ONCE = 500  # files of one command line
+SCANNER = "miyabi_tui.engine.security.scan"
 NOTHING = os.devnull  # bandit leaves out every path that holds one of its exclusions
 
 
@@ -57,7 +63,13 @@ class _Scan(NamedTuple):
 class Measurer:
     """Measures one worktree; `scratch` is a folder outside of it, for the reports.
 
-    `before` goes before every command, say `nice`.
+    What the worktree holds may try to be measured better than it is. So what only looks at it comes
+    before anything of it runs, and pytest's outcomes are taken as they are said (`verdict.py`). A
+    test command of the project's own is trusted as far as that command is: what it prints or writes
+    counts.
+
+    `before` goes before every command, say `nice`. `tools` is where our own linters run, if that is
+    another sandbox than the project's commands have.
     """
 
     def __init__(
@@ -68,14 +80,17 @@ class Measurer:
         scratch: Path,
         time_limit: float,
         before: tuple[str, ...] = (),
+        tools: Sandbox | None = None,
     ) -> None:
         self._tools = toolchain
         self._sandbox = sandbox
+        self._outside = tools or sandbox
         self._root = Path(os.path.realpath(worktree))  # as what runs in it sees itself
-        self._python = str(self._root / toolchain.python) if toolchain.python else ""
+        self._python = _program(self._root, toolchain.python)
         self._scratch = scratch
         self._time_limit = time_limit
         self._before = before
+        self.versions: Versions | None = None  # of a world: both sides of what it changed
 
     async def build_and_test(self, files: Sequence[str]) -> tuple[tuple[str, ...], TestReport]:
         """Why it does not build; or, if it does, what its tests say."""
@@ -89,29 +104,54 @@ class Measurer:
         """Measure everything. `files` are all tracked ones, of which `changed` are scanned."""
         self._scratch.mkdir(parents=True, exist_ok=True)
         python = [name for name in files if name.endswith(".py")]
-        tests, lint, scan = TestReport(), _Lint(), _Scan()
+        scanned = [name for name in python if name in set(changed)]
+        tests, lint = TestReport(), _Lint()
 
-        async def lint_and_scan() -> None:
-            nonlocal lint, scan
-            lint = await self._lint(files)
-            scan = await self._scan([name for name in python if name in set(changed)])
+        async def their_lint() -> None:
+            nonlocal lint
+            lint = await self._their_lint()
 
+        await progress("linting and scanning")
+        seen = await self._look(files, python, scanned)
         await progress("building")
         build = await self._build(python)
         await progress("running the tests")
         async with anyio.create_task_group() as group:
-            group.start_soon(lint_and_scan)
+            if self._lints_itself:
+                group.start_soon(their_lint)
             tests = await self._test()
-            await progress("linting and scanning")
+        if self._lints_itself:
+            seen = replace(seen, lint=lint.findings, lint_remark=lint.remark)
+        found = (*seen.threats, *tampering(tests))
+        return replace(seen, build_failures=build, tests=tests, threats=found)
+
+    async def _look(
+        self, files: Sequence[str], python: Sequence[str], scanned: Sequence[str]
+    ) -> Measurement:
+        """What our own tools see before anything of the worktree runs, which could change it."""
+        lint, scan, threats = _Lint(), _Scan(), Report(())
+
+        async def linting() -> None:
+            nonlocal lint
+            lint = await self._lint(files)
+
+        async def scanning() -> None:
+            nonlocal scan, threats
+            scan, threats = await self._scan(scanned), await self._threats()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(linting)
+            group.start_soon(scanning)
+            functions = await anyio.to_thread.run_sync(testcode.functions, self._root, python)
         return Measurement(
-            build_failures=build,
-            tests=tests,
-            test_functions=await anyio.to_thread.run_sync(testcode.functions, self._root, python),
+            test_functions=functions,
             lint=lint.findings,
             complexity=lint.complexity,
             lint_remark=lint.remark,
             security=scan.findings,
             security_remark=scan.remark,
+            threats=threats.findings,
+            threats_remark=threats.remark,
         )
 
     async def _run(self, *argv: str, env: Mapping[str, str] | None = None) -> ExecResult:
@@ -126,8 +166,11 @@ class Measurer:
         -P keeps the worktree out of the import path: a file named bandit.py there changes nothing.
         """
         report = self._scratch / name
-        report.unlink(missing_ok=True)
-        result = await self._run(sys.executable, "-P", "-m", module, *args)
+        await anyio.to_thread.run_sync(remove_plain, report)
+        command = (*self._before, sys.executable, "-P", "-m", module, *args)
+        result = await self._outside.exec(
+            command, cwd=self._root, time_limit=self._time_limit, keep=KEEP
+        )
         data = await anyio.to_thread.run_sync(_read_json, report)
         return data, "" if data is not None else f"not measured: {_end(result)}"
 
@@ -150,45 +193,47 @@ class Measurer:
             return () if result.ok else (f"{command}: {_end(result)}",)
         if not self._python or not python:
             return ()
-        listing, report = self._scratch / "files", self._scratch / "build.json"
-        report.unlink(missing_ok=True)
-        await anyio.to_thread.run_sync(
-            listing.write_bytes, "\0".join(python).encode("utf-8", "surrogateescape")
-        )
-        result = await self._run(self._python, str(PROBE), str(listing), str(report))
-        failures = await anyio.to_thread.run_sync(_read_json, report)
-        if not isinstance(failures, dict):
-            return (f"the import check ended with {_end(result)}",)
-        return tuple(failures["failures"])
+        listing, word = self._scratch / "files", new_word()
+        content = "\0".join((word, *python)).encode("utf-8", "surrogateescape")
+        await anyio.to_thread.run_sync(_put, listing, content)
+        result = await self._run(self._python, str(PROBE), str(listing))
+        lines = await anyio.to_thread.run_sync(read_lines, result.output, word, KEEP)
+        failures = [str(what[1]) for what in lines.said if what[0] == "b"]
+        if lines.forged or lines.said[-1:] != (("x",),) or not result.ok:
+            end = _end(replace(result, output=lines.rest))
+            failures.append(f"the import check ended with {end}")
+        return tuple(failures)
 
     async def _test(self) -> TestReport:
-        commands, report = self._tools.commands, self._scratch / "junit.xml"
-        if commands.junit and commands.test:
-            report = self._root / commands.junit
-        with contextlib.suppress(OSError):  # one of an earlier run proves nothing
-            report.unlink()
+        commands = self._tools.commands
         if commands.test:
-            result = await self._shell(commands.test)
-            if not commands.junit:
-                return read_output(result.output, result.exit_code)
-        elif self._python:
-            result = await self._pytest(self._python, report)
-        else:
-            return TestReport(remark="no test command is known")
-        try:
-            found = await anyio.to_thread.run_sync(read_junit, report)
-        except (OSError, ElementTree.ParseError):
-            return TestReport(remark=f"no report was written; {_end(result)}", complete=False)
-        if commands.test:
-            failed = bool(found.having(Outcome.FAILED))
-            to_the_end = result.ok or (failed and not result.timed_out)
-        else:
-            to_the_end = result.exit_code in PYTEST_ENDS
-        if to_the_end:
-            return found
-        return msgspec.structs.replace(found, remark=f"ended with {_end(result)}", complete=False)
+            return await self._test_by(commands.test, commands.junit)
+        if self._python:
+            return await self._pytest(self._python)
+        return TestReport(remark="no test command is known")
 
-    async def _pytest(self, python: str, report: Path) -> ExecResult:
+    async def _test_by(self, command: str, junit: str) -> TestReport:
+        """Run the project's own test command; it writes a report if `junit` says where."""
+        if not junit:
+            result = await self._shell(command)
+            return read_output(result.output, result.exit_code)
+        report = self._root / junit
+        await anyio.to_thread.run_sync(
+            remove_plain, report, self._root
+        )  # an old one proves nothing
+        result = await self._shell(command)
+        try:
+            found = await anyio.to_thread.run_sync(read_junit, report, self._root)
+        except FileNotFoundError:
+            return TestReport(remark=f"no report was written; {_end(result)}", complete=False)
+        except (OSError, ElementTree.ParseError) as error:
+            cause = getattr(error, "strerror", None) or str(error)
+            return TestReport(remark=f"no report can be read: {cause}", complete=False)
+        if result.ok or (found.having(Outcome.FAILED) and not result.timed_out):
+            return found
+        return replace(found, remark=f"ended with {_end(result)}", complete=False)
+
+    async def _pytest(self, python: str) -> TestReport:
         """The whole suite, whatever the project's settings say about stopping early.
 
         The worktree is inside of the user's checkout, whose settings and conftest.py pytest would
@@ -197,35 +242,51 @@ class Measurer:
         settings: tuple[str, ...] = ()
         if not await anyio.to_thread.run_sync(has_pytest_settings, self._root):
             empty = self._scratch / "pytest.ini"
-            await anyio.to_thread.run_sync(empty.write_text, "[pytest]\n")
+            await anyio.to_thread.run_sync(_put, empty, b"[pytest]\n")
             settings = ("-c", str(empty))
-        return await self._run(
-            *(python, str(SUITE), self._folders(), "-q", *settings),
+        report, secret, word = self._scratch / REPORT, self._scratch / "word", new_word()
+        await anyio.to_thread.run_sync(remove_plain, report)
+        await anyio.to_thread.run_sync(_put, secret, word.encode())
+        result = await self._run(
+            *(python, str(SUITE), self._folders(), str(secret), *settings),
             *(f"--rootdir={self._root}", f"--confcutdir={self._root}"),
             *("--continue-on-collection-errors", "--maxfail=0"),
             *("-o", f"cache_dir={self._scratch / 'cache'}"),
             *("-o", "junit_family=xunit1", f"--junitxml={report}"),
         )
+        return await anyio.to_thread.run_sync(_judged, result, word, report)
+
+    @property
+    def _lints_itself(self) -> bool:
+        """Whether its own command or linter does it, which may run code of the project."""
+        other = self._python and self._tools.linter in (FLAKE8, PYLINT)
+        return bool(self._tools.commands.lint or other)
 
     async def _lint(self, files: Sequence[str]) -> _Lint:
-        if command := self._tools.commands.lint:
-            result = await self._shell(command)
-            findings = read_located(result.output, self._root)
-            if findings or result.ok:
-                return _Lint(findings)
-            return _Lint(remark=f"not counted: the lint command found no lines; {_end(result)}")
+        """What ruff finds; only functions that are too complex where the project lints itself."""
         if not self._python:
             return _Lint(remark="not measured: no lint command is known")
+        if self._tools.commands.lint:
+            return _Lint()
         own = await anyio.to_thread.run_sync(has_ruff_settings, self._root, files)
         isolated = () if own else ("--isolated",)
-        if self._tools.linter in (FLAKE8, PYLINT):
+        if self._lints_itself:
             complexity, _ = await self._ruff(*isolated, "--select", COMPLEXITY)
-            findings, remark = await self._other_linter()
-            return _Lint(findings, complexity, remark)
+            return _Lint(complexity=complexity)
         findings, remark = await self._ruff(*isolated, "--extend-select", COMPLEXITY)
         complexity = tuple(finding for finding in findings if finding.rule == COMPLEXITY)
         rest = tuple(finding for finding in findings if finding.rule != COMPLEXITY)
         return _Lint(rest, complexity, remark)
+
+    async def _their_lint(self) -> _Lint:
+        command = self._tools.commands.lint
+        if not command:
+            return await self._other_linter()
+        result = await self._shell(command)
+        findings = read_located(result.output, self._root)
+        if findings or result.ok:
+            return _Lint(findings)
+        return _Lint(remark=f"not counted: the lint command found no lines; {_end(result)}")
 
     async def _ruff(self, *options: str) -> tuple[tuple[Finding, ...], str]:
         """Ruff's findings; it never mends, whatever the project's settings say."""
@@ -238,7 +299,7 @@ class Measurer:
         )
         return read_ruff(report, self._root) or (), remark
 
-    async def _other_linter(self) -> tuple[tuple[Finding, ...], str]:
+    async def _other_linter(self) -> _Lint:
         python, linter = self._python, self._tools.linter
         options = ("--format=default", "--disable-noqa")
         if linter == PYLINT:
@@ -246,7 +307,8 @@ class Measurer:
         result = await self._run(python, "-m", linter, *options, ".", env=self._import_path())
         findings = read_located(result.output, self._root)
         failed = not findings and not result.ok
-        return findings, f"not measured: {linter} ended with {_end(result)}" if failed else ""
+        remark = f"not measured: {linter} ended with {_end(result)}" if failed else ""
+        return _Lint(findings, remark=remark)
 
     async def _scan(self, python: Sequence[str]) -> _Scan:
         if not self._python:
@@ -265,10 +327,43 @@ class Measurer:
             findings.extend(read_bandit(report) or ())
         return _Scan(tuple(findings))
 
+    async def _threats(self) -> Report:
+        """What the change brings that the base has not, by the analyses of `security`."""
+        if self.versions is None or self.versions.remark:
+            return Report((), self.versions.remark if self.versions else "")
+        asked, report = self._scratch / "changed.json", self._scratch / "threats.json"
+        content = request(self.versions.new, self.versions.old, self.versions.files)
+        await anyio.to_thread.run_sync(asked.write_bytes, content)
+        found, remark = await self._report(report.name, SCANNER, str(asked), str(report))
+        read = read_report(found)
+        if read is None:
+            return Report((), remark or "not measured: the scanner's report is none")
+        return read
+
+
+def _program(root: Path, python: str | None) -> str:
+    """The interpreter: in the worktree where it is relative, to be looked for if only a name."""
+    if not python or os.sep not in python:
+        return python or ""
+    return str(root / python)
+
+
+def _put(path: Path, content: bytes) -> None:
+    """Write a new file; a link that was left there is not followed."""
+    remove_plain(path)
+    with path.open("xb") as file:
+        file.write(content)
+
+
+def _judged(result: ExecResult, word: str, report: Path) -> TestReport:
+    lines = read_lines(result.output, word, KEEP)
+    end = _end(replace(result, output=lines.rest))
+    return judge(told(lines), look_at(report), Run(end, result.exit_code))
+
 
 def _read_json(path: Path) -> Any:
     try:
-        return msgspec.json.decode(path.read_bytes())
+        return msgspec.json.decode(read_plain(path, most=LARGEST_JSON))
     except (OSError, msgspec.DecodeError):
         return None
 

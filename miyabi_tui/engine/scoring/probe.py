@@ -1,16 +1,25 @@
 """Compiles the Python files of a worktree and imports every module among them.
 
-Run by the project's own interpreter, so: standard library only, Python 3.8 and newer. The first
-argument names a file of NUL-separated paths, the second the JSON report: {"failures": [...]}.
+Run by the project's own interpreter, so: standard library only, Python 3.8 and newer. The argument
+names a file with a word and the paths, separated by NUL. Each failure is said at once, as
+`suite.py` says how tests end: ["b", failure], and ["x"] at the end. A module that is imported
+cannot take it back.
 """
 
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import sys
 import traceback
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from miyabi_tui.engine.scoring.suite import LONGEST, shortened, speaker
+else:
+    from suite import LONGEST, shortened, speaker
+
+    del sys.modules["suite"]  # the worktree may have one of that name
 
 TESTS = {"tests", "test", "testing", "conftest"}
 
@@ -66,24 +75,26 @@ def import_failure(name: str, here: str) -> str | None:
 
 
 def main() -> None:
-    """Read the paths, write the failures."""
-    listing, report = sys.argv[1:3]
+    """Read the paths, say the failures."""
+    listing = sys.argv[1]
     with open(listing, encoding="utf-8", errors="surrogateescape") as source:
-        paths = [path for path in source.read().split("\0") if path]
+        word, *paths = source.read().split("\0")
+    os.unlink(listing)
+    say, end = speaker(word), os._exit
     here = os.path.realpath(os.getcwd()) + os.sep
     roots = ["src", ""] if os.path.isdir("src") else [""]
     sys.path[:1] = [os.path.join(here, root) for root in roots]  # in place of this script's folder
     os.environ["PYTHONPATH"] = os.pathsep.join(sys.path[: len(roots)])
-    failures = [failure for failure in map(compile_failure, paths) if failure]
+    for broken in filter(None, map(compile_failure, paths)):
+        say("b", shortened(broken[:LONGEST]))
     names = {name for name in (module_name(path, roots) for path in paths) if name}
     for name in sorted(names):
         if not TESTS & set(name.split(".")):
             failure = import_failure(name, here)
             if failure:
-                failures.append(failure)
-    with open(report, "w") as out:
-        json.dump({"failures": failures}, out)
-    os._exit(0)  # a thread started by an import must not hold this process
+                say("b", shortened(failure[:LONGEST]))
+    say("x")
+    end(0)  # a thread started by an import must not hold this process
 
 
 if __name__ == "__main__":

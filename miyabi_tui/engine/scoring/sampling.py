@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from miyabi_tui.engine.sandbox.base import Sandbox
     from miyabi_tui.engine.scoring.toolchain import Toolchain
+    from miyabi_tui.engine.sites import Site, SiteMaker
 
 GENTLY = ("nice", "-n", "10")  # the worlds' own commands go first
 FAILURES = 10  # that are named
@@ -74,20 +75,23 @@ class Sample(msgspec.Struct, frozen=True):
 
 
 class Bench:
-    """Takes samples in `folder`, one after another. `include` copies untracked files there."""
+    """Takes samples in `folder`, one after another, each in a site of its own.
+
+    `include` copies untracked files there.
+    """
 
     def __init__(
         self,
         git: Git,
         toolchain: Toolchain,
-        sandbox: Sandbox,
+        sites: SiteMaker,
         folder: Path,
         scratch: Path,
         include: Callable[[Path], None],
     ) -> None:
         self._git = git
         self._toolchain = toolchain
-        self._sandbox = sandbox
+        self._sites = sites
         self._folder = folder
         self._scratch = scratch
         self._include = include
@@ -102,14 +106,17 @@ class Bench:
             OSError: as above.
         """
         found = None
-        try:
-            with anyio.move_on_after(seconds):
-                await self._check_out(commit, seconds)
-                if await self._set_up(seconds):
-                    found = await self._measure(commit, seconds)
-        finally:
-            with anyio.CancelScope(shield=True):
-                await self._sandbox.stop()
+        with anyio.move_on_after(seconds):
+            await self._check_out(commit, seconds)
+            await anyio.to_thread.run_sync(
+                functools.partial(self._scratch.mkdir, parents=True, exist_ok=True)
+            )
+            site = await self._sites.of_folder(self._folder, self._scratch)
+            try:
+                if await self._set_up(site.sandbox, seconds):
+                    found = await self._measure(site, commit, seconds)
+            finally:
+                await site.close()
         return found
 
     async def clear(self, within: float) -> None:
@@ -119,9 +126,9 @@ class Bench:
             await anyio.to_thread.run_sync(remove, abandon_on_cancel=True)
 
     async def _check_out(self, commit: str, seconds: float) -> None:
-        """Fill the folder. Commands that may take long run in the sandbox, where they can be ended.
+        """Fill the folder, from the user's own repository and with its filters.
 
-        The user's own repository fills it, with its filters; the index goes to the folder's own.
+        The index goes to the folder's own.
         """
         await anyio.to_thread.run_sync(functools.partial(self._folder.mkdir, parents=True))
         own = Git(self._folder, self._folder / ".git")
@@ -131,12 +138,17 @@ class Bench:
         await own("update-ref", "--no-deref", "HEAD", commit)
         there = (f"--git-dir={self._git.git_dir}", f"--work-tree={self._folder}")
         fill = ("-c", "core.sparseCheckout=false", "read-tree", "-u", "--reset", commit)
-        filled = await self._sandbox.exec(
-            (*GENTLY, "git", *GUARDS, *there, *fill),
-            cwd=self._folder,
-            time_limit=seconds,
-            env={"GIT_INDEX_FILE": str(own.git_dir / "index")},
-        )
+        outside = self._sites.unconfined(self._folder)
+        try:
+            filled = await outside.exec(
+                (*GENTLY, "git", *GUARDS, *there, *fill),
+                cwd=self._folder,
+                time_limit=seconds,
+                env={"GIT_INDEX_FILE": str(own.git_dir / "index")},
+            )
+        finally:
+            with anyio.CancelScope(shield=True):
+                await outside.stop()
         if not filled.ok:
             raise WorktreeError(f"cannot check out {commit}", filled.output.strip()[-300:])
         await anyio.to_thread.run_sync(self._include, self._folder)
@@ -146,19 +158,19 @@ class Bench:
         alternates.parent.mkdir(parents=True, exist_ok=True)
         alternates.write_text(f"{self._git.common_dir / 'objects'}\n")
 
-    async def _set_up(self, seconds: float) -> bool:
+    async def _set_up(self, sandbox: Sandbox, seconds: float) -> bool:
         command = self._toolchain.commands.setup
         if not command:
             return True
-        result = await self._sandbox.exec(
+        result = await sandbox.exec(
             (*GENTLY, "bash", "-c", command), cwd=self._folder, time_limit=seconds
         )
         return result.ok
 
-    async def _measure(self, commit: str, seconds: float) -> Sample | None:
+    async def _measure(self, site: Site, commit: str, seconds: float) -> Sample | None:
         listing = await self._git("ls-tree", "-r", "-z", "--name-only", commit)
         measurer = Measurer(
-            self._toolchain, self._sandbox, self._folder, self._scratch, seconds, GENTLY
+            self._toolchain, site.sandbox, self._folder, self._scratch, seconds, GENTLY
         )
         failures, tests = await measurer.build_and_test([*filter(None, listing.split("\0"))])
         if failures:

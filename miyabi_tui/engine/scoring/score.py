@@ -20,6 +20,9 @@ from enum import StrEnum
 
 import msgspec
 
+from miyabi_tui.engine.security.threats import Severity as Severity
+from miyabi_tui.engine.security.threats import Threat
+
 BUILD_POINTS = 30.0
 TEST_POINTS = 30.0
 LINT_POINTS = 20.0
@@ -30,15 +33,6 @@ LINT_FINDING_COST = 2.0
 COMPLEX_FUNCTION_COST, COMPLEX_FUNCTION_MOST = 1.0, 3.0
 FREE_LINES, LINES_PER_POINT, SIZE_MOST = 100, 100, 4.0
 NO_TEST_COST = 3.0
-
-
-class Severity(StrEnum):
-    """How bad a security finding is."""
-
-    LOW = "low"
-    MEDIUM = "medium"
-    HIGH = "high"
-    CRITICAL = "critical"
 
 
 SEVERITY_COST = {
@@ -84,6 +78,7 @@ class Finding(msgspec.Struct, frozen=True):
     rule: str
     message: str
     severity: Severity = Severity.LOW
+    threat: Threat | None = None
 
     def __str__(self) -> str:
         return f"{self.path}:{self.line} {self.rule} {self.message}"

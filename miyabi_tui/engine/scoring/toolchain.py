@@ -85,6 +85,13 @@ def find_toolchain(
     )
 
 
+def inside_image(toolchain: Toolchain) -> Toolchain:
+    """The same in a container whose image has programs of its own: its Python is on PATH there."""
+    if toolchain.python is None or toolchain.commands.python:
+        return toolchain
+    return msgspec.structs.replace(toolchain, python="python3", path_first=())
+
+
 def _interpreter(repo: Path, env: Mapping[str, str]) -> str:
     """The project's own environment, else the active one, else one on PATH that has pytest.
 
