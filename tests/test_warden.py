@@ -12,9 +12,10 @@ from miyabi_tui.engine import events as e
 from miyabi_tui.engine.fold import apply
 from miyabi_tui.engine.models.base import Sampling, Usage
 from miyabi_tui.engine.questions import Questions
+from miyabi_tui.engine.standstill import KEEP, LET_RUN, STOP, recall
 from miyabi_tui.engine.state import RunState, WorldStatus
 from miyabi_tui.engine.terms import Termination
-from miyabi_tui.engine.warden import CHOICES, KEEP, LET_RUN, STOP, Warden, recall
+from miyabi_tui.engine.warden import CHOICES, Warden
 from miyabi_tui.engine.worlds import FIVE, WorldId, default_worlds
 from tests.virtual_time import VIRTUAL
 

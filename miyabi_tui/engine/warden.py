@@ -7,14 +7,14 @@ once. What it stopped can be taken back to a checkpoint like any other world.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import anyio
 import msgspec
 
 from miyabi_tui.engine import events as e
 from miyabi_tui.engine.costs.termination import Rule, rules, worth_keeping
-from miyabi_tui.engine.publisher import RunPublisher
+from miyabi_tui.engine.standstill import KEEP, LET_RUN, LOOK_SECONDS, STOP, Standstill, recall
 from miyabi_tui.engine.state import WorldStatus
 from miyabi_tui.engine.worlds import WorldId
 
@@ -23,12 +23,11 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
-    from miyabi_tui.engine.questions import Questions
+    from miyabi_tui.engine.questions import Answer, Questions
+    from miyabi_tui.engine.standstill import Hand, Run
     from miyabi_tui.engine.state import WorldState
     from miyabi_tui.engine.terms import Termination
 
-LOOK_SECONDS = 1.0  # between two looks, at what is in memory anyway
-STOP, KEEP, LET_RUN = "stop", "keep", "let run"
 # No key of the board: whoever presses one there as a question comes up must not answer it.
 CHOICES = (
     e.Choice("x", STOP, "end it now, without a score"),
@@ -36,34 +35,6 @@ CHOICES = (
     e.Choice("l", LET_RUN, "go on; this rule leaves it alone from now on"),
 )
 UNDO = "r takes it back to a checkpoint"
-
-
-class Run(RunPublisher, Protocol):
-    """The part of the bus that is needed here."""
-
-    async def records(self) -> list[e.Record]:
-        """All that happened so far but for the streams' text."""
-        ...
-
-
-class Hand(Protocol):
-    """What can be done to a running world; each does nothing to one that has ended."""
-
-    async def pause(self, world: WorldId) -> None:
-        """Freeze its commands and hold its next turn."""
-        ...
-
-    async def proceed(self, world: WorldId) -> None:
-        """Let it go on after a pause."""
-        ...
-
-    async def end(self, world: WorldId, reason: str) -> None:
-        """End it now, without a score."""
-        ...
-
-    async def keep(self, world: WorldId) -> None:
-        """End its agent's work, paused or not, and go on to the review with what is there."""
-        ...
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -89,34 +60,6 @@ def question_id(rule: Rule, world: WorldId | None) -> str:
     return f"rule:{world or 'all'}:{rule.name}"
 
 
-class Recalled(msgspec.Struct, frozen=True):
-    """What the journal of a resumed run says: questions answered by `let run`, open pauses."""
-
-    let_run: frozenset[str] = frozenset()
-    held: frozenset[WorldId] = frozenset()
-
-
-def recall(records: Iterable[e.Record]) -> Recalled:
-    """Which rules a person has switched off, and which worlds stand still for an open question."""
-    let_run: set[str] = set()
-    paused: set[WorldId] = set()
-    held: dict[WorldId, str] = {}
-    for record in records:
-        match record.event:
-            case e.WorldPaused(world=world):
-                paused.add(world)
-            case e.WorldContinued(world=world):
-                paused.discard(world)
-                held.pop(world, None)
-            case e.QuestionAsked(id=key, kind=e.QuestionKind.RULE, world=world):
-                held |= dict.fromkeys([world] if world else paused, key)
-            case e.QuestionAnswered(id=key, choice=choice, by_person=by_person) if choice:
-                held = {world: one for world, one in held.items() if one != key}
-                if choice == LET_RUN and by_person:
-                    let_run.add(key)
-    return Recalled(frozenset(let_run), frozenset(held))
-
-
 class Warden:
     """Looks at every running world against the rules. Every case is a task of its own."""
 
@@ -133,6 +76,7 @@ class Warden:
         self._run = run
         self._hand = hand
         self._questions = questions
+        self._standstill = Standstill(run, hand, questions)
         self._rules = rules(termination)
         self._grace = termination.grace_seconds
         self._interactive = interactive
@@ -197,13 +141,12 @@ class Warden:
         try:
             if not self._interactive or not self._grace:
                 return await self._do(self._default(case), case, case.worlds)
-            for world in case.worlds:
-                await self._hand.pause(world)
-            if not self._standing(case):
+            if not await self._standstill.pause(case.worlds):
                 return None
             if choice := await self._ask(case):
-                self._let_run |= {question_id(case.rule, one) for one in self._gone_on(case)}
-                await self._do(choice, case, self._standing(case))
+                gone_on = self._standstill.gone_on(case.worlds)
+                self._let_run |= {question_id(case.rule, one) for one in gone_on}
+                await self._do(choice, case, self._standstill.standing(case.worlds))
         finally:
             self._busy -= set(case.worlds)
 
@@ -217,49 +160,22 @@ class Warden:
         run = self._run.state
         return KEEP if worth_keeping(run, run.world(case.worlds[0])) else STOP
 
-    def _standing(self, case: Case) -> tuple[WorldId, ...]:
-        """The worlds of the case that are paused still."""
-        state = self._run.state
-        return tuple(one for one in case.worlds if state.world(one).status is WorldStatus.PAUSED)
-
     async def _ask(self, case: Case) -> str:
         """What the person chooses, or the default; empty where the question became moot."""
-        default, choice = self._default(case), ""
-        async with anyio.create_task_group() as group:
-            group.start_soon(self._look_after, case, group.cancel_scope)
-            answer = await self._questions.ask(
+
+        async def ask() -> Answer:
+            return await self._questions.ask(
                 kind=e.QuestionKind.RULE,
                 key=case.key,
                 title=f"Stop {case.who} early?",
                 text=f"{case.reason}. It stands still until you decide; after a stop, {UNDO}.",
                 choices=CHOICES,
-                default=default,
+                default=self._default(case),
                 grace=self._grace,
                 world=None if case.rule.whole_run else case.worlds[0],
             )
-            choice = answer.choice
-            group.cancel_scope.cancel()
-        return choice
 
-    async def _look_after(self, case: Case, asking: anyio.CancelScope) -> None:
-        """Whoever lets a paused world go on by hand has answered; if none is left, it is moot."""
-        while True:
-            await anyio.sleep(LOOK_SECONDS)
-            if self._standing(case):
-                continue
-            if self._gone_on(case):
-                self._questions.answer(case.key, LET_RUN)
-            else:
-                asking.cancel()
-
-    def _gone_on(self, case: Case) -> list[WorldId]:
-        """The worlds of the case that a person lets run on by hand."""
-        state = self._run.state
-        return [
-            one
-            for one in case.worlds
-            if state.world(one).status is WorldStatus.RUNNING and state.picked is not one
-        ]
+        return await self._standstill.ask(case.worlds, case.key, ask)
 
     async def _do(self, choice: str, case: Case, worlds: Iterable[WorldId]) -> None:
         if choice == LET_RUN:
@@ -276,13 +192,4 @@ class Warden:
                 self._run.post(e.Notice(level=e.Level.WARNING, text=text, world=world))
                 await self._hand.keep(world)
         for world, life in lives.items():
-            await self._ended(world, life)
-
-    async def _ended(self, world: WorldId, life: float | None) -> None:
-        """Wait until the world's agent is at work no more, or begins anew from a checkpoint."""
-        while True:
-            now = self._run.state.world(world)
-            at_work = now.status in (WorldStatus.RUNNING, WorldStatus.PAUSED) and not now.commit
-            if not at_work or now.started_at != life:
-                return
-            await anyio.sleep(LOOK_SECONDS)
+            await self._standstill.ended(world, life)
