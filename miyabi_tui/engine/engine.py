@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from miyabi_tui.engine import events as e
 from miyabi_tui.engine.errors import MiyabiError, RunHalted, StoreError
+from miyabi_tui.engine.masking import Masker
 from miyabi_tui.engine.state import RunState
 from miyabi_tui.engine.subscription import BufferedSubscription
 
@@ -71,6 +72,7 @@ class Engine:
         self._stop_asked = False
         self._remark = ""
         self._raised: Raised = {}
+        self._masker = Masker()
 
     @classmethod
     def resuming(
@@ -119,6 +121,9 @@ class Engine:
         if self._main is None:
             from anyio.from_thread import start_blocking_portal
 
+            from miyabi_tui.engine.masked_logs import masked_logs
+
+            self._contexts.enter_context(masked_logs(self._masker))
             self._portal = self._contexts.enter_context(start_blocking_portal("asyncio"))
             self._main = self._portal.start_task_soon(self._run)
 
@@ -219,11 +224,13 @@ class Engine:
             from miyabi_tui.engine.store.lock import driving
 
             owner = f"{self.run_id}-{os.urandom(4).hex()}-"
+            self._masker.learn(os.environ)
             async with open_journal(self._journal_path) as journal:
                 self._remark = journal.remark
                 with driving(self._journal_path, self.run_id), watched(owner):
                     recovery = await self._recovered(journal)
-                    bus = Bus(self.run_id, journal, seq=recovery.run.seq if recovery else 0)
+                    seq = recovery.run.seq if recovery else 0
+                    bus = Bus(self.run_id, journal, seq=seq, masker=self._masker)
                     self._bus = bus
                     for subscription in self._subscriptions:
                         bus.subscribe(subscription)
@@ -243,13 +250,13 @@ class Engine:
         import anyio
 
         from miyabi_tui.engine.recovery import RecoveryManager
-        from miyabi_tui.engine.sandbox.marks import end_marked
+        from miyabi_tui.engine.sandbox.remains import end_remains
 
         past = await journal.recent(self.run_id)
         for subscription in self._subscriptions:
             subscription.put(past)
         # What an engine that was killed left behind; we hold the run's lock, so it is nobody's.
-        await anyio.to_thread.run_sync(end_marked, f"{self.run_id}-")
+        await anyio.to_thread.run_sync(end_remains, f"{self.run_id}-")
         await journal.resume(self.run_id)
         recovering = RecoveryManager(journal)
         return await recovering.recover(self.run_id, interactive=self._interactive)
@@ -288,6 +295,7 @@ class Engine:
                 request, git = await self._begun(bus)
             else:
                 request, git = recovery.request, recovery.git
+                self._hide_keys(request)
                 await bus.emit(recovery.resumed)
                 for scope, limit in self._raised.items():
                     await bus.emit(e.BudgetRaised(scope=scope, limit_usd=limit))
@@ -304,12 +312,18 @@ class Engine:
 
         assert self._assignment is not None
         request, git = await anyio.to_thread.run_sync(self._assignment)
+        self._hide_keys(request)
         await bus.emit(self._started(request, git))
         if request.complexity is not None:
             await bus.emit(request.complexity)
         for text in request.notices:
             bus.post(e.Notice(level=e.Level.INFO, text=text))
         return request, git
+
+    def _hide_keys(self, request: RunRequest) -> None:
+        """Providers of the settings may name a variable for their key as they like."""
+        providers = request.terms.providers.values()
+        self._masker.learn(os.environ, {one.key_variable for one in providers})
 
     def _started(self, request: RunRequest, git: Git) -> e.RunStarted:
         from miyabi_tui.engine.naming import own_branch, slug
@@ -330,7 +344,8 @@ class Engine:
 
     def _tell_failure(self, error: BaseException) -> None:
         """The journal cannot take it any more: tell whoever listens all the same."""
-        finished = e.RunFinished(status=e.RunStatus.FAILED, reason=_reason(error))
+        reason = self._masker.mask(_reason(error))
+        finished = e.RunFinished(status=e.RunStatus.FAILED, reason=reason)
         record = e.Record(self.state.seq + 1, time.time(), finished)
         for subscription in self._subscriptions:
             subscription.put([record])

@@ -4,6 +4,7 @@ MiyabiError                 title, cause, next step
 ├── UsageError              wrong input: exit 2, before anything is created
 ├── GitError                a git command failed
 ├── WorktreeError           a worktree could not be made or removed
+├── SandboxError            a world's commands have no place to run in
 ├── MergeConflict           the winner does not apply; names the files
 ├── StoreError              the journal cannot be read or written
 ├── BudgetSpent             the next call could pass a budget: a world has to finish
@@ -48,6 +49,10 @@ class GitError(MiyabiError):
 
 class WorktreeError(MiyabiError):
     """A worktree could not be made, found or removed."""
+
+
+class SandboxError(MiyabiError):
+    """A world's commands have no place to run in: the isolation asked for cannot be had."""
 
 
 class MergeConflict(MiyabiError):

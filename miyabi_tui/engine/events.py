@@ -15,7 +15,7 @@ import msgspec
 from miyabi_tui.engine.models.base import AssistantMessage, Message, Sampling, Usage
 from miyabi_tui.engine.scoring.measurement import Measurement
 from miyabi_tui.engine.scoring.score import EvaluationScore, Evidence
-from miyabi_tui.engine.terms import Strategy, Terms
+from miyabi_tui.engine.terms import Isolation, Strategy, Terms
 from miyabi_tui.engine.worlds import WorldConfig, WorldId
 
 
@@ -81,6 +81,8 @@ class QuestionKind(StrEnum):
     BUDGET = "budget"
     RULE = "rule"
     FALLBACK = "fallback"
+    APPROVAL = "approval"
+    LIMIT = "limit"
 
 
 class BreakerState(StrEnum):
@@ -89,6 +91,25 @@ class BreakerState(StrEnum):
     CLOSED = "closed"
     OPEN = "open"
     HALF_OPEN = "half-open"
+
+
+class Escape(StrEnum):
+    """How a world tried to leave its place."""
+
+    READ = "read outside"
+    WRITE = "write outside"
+    NETWORK = "network"
+    PROCESS = "process outside"
+    GIT = "git data"
+
+
+class Resource(StrEnum):
+    """What a world may use only so much of."""
+
+    MEMORY = "memory"
+    DISK = "disk"
+    PROCESSES = "processes"
+    TIME = "time"
 
 
 class Complexity(StrEnum):
@@ -559,13 +580,17 @@ class WorldPicked(Event, frozen=True, kw_only=True):
 
 
 class WinnerSelected(Event, frozen=True, kw_only=True):
-    """A winner was chosen. `override` says that the person chose against the evidence."""
+    """A winner was chosen. `override` says that the person chose against the evidence.
+
+    `overridden` are the security findings that the person takes with it.
+    """
 
     world: WorldId
     by_person: bool
     override: bool
     reason: str
     commit: str
+    overridden: tuple[str, ...] = ()
 
 
 class NoWinner(Event, frozen=True, kw_only=True):
@@ -606,13 +631,60 @@ class MergeFailed(Event, frozen=True, kw_only=True):
     files: tuple[str, ...] = ()
 
 
+class SandboxChosen(Event, frozen=True, kw_only=True):
+    """Where the commands of all worlds run: `detail` is the image or the means, in words.
+
+    `passed_over` says of each better isolation why it is not had here.
+    """
+
+    isolation: Isolation
+    detail: str = ""
+    passed_over: tuple[str, ...] = ()
+
+
+class EscapeAttempted(Event, frozen=True, kw_only=True):
+    """A world tried to write, read or reach what is not its own.
+
+    `stopped` says whether it was kept from it; where it was not, `detail` says what is touched.
+    """
+
+    world: WorldId
+    kind: Escape
+    detail: str
+    stopped: bool = True
+    call_id: str = ""
+
+
+class LimitExceeded(Event, frozen=True, kw_only=True):
+    """A world uses more than it may, so it stands still: bytes, processes or seconds."""
+
+    world: WorldId
+    resource: Resource
+    used: float
+    limit: float
+
+
+class SlotsChanged(Event, frozen=True, kw_only=True):
+    """How much heavy work may run at once changed, and why; `held` says that none may begin."""
+
+    at_once: int
+    most: int
+    reason: str
+    held: bool = False
+
+
 class Gauge(msgspec.Struct, frozen=True):
-    """What a world's own processes use at one moment."""
+    """What a world's own processes use at one moment, and its folders on the disk.
+
+    `connections` are open network connections; `disk_bytes` is of the last count.
+    """
 
     world: WorldId
     cpu_percent: float
     memory_bytes: int
     processes: int
+    disk_bytes: int = 0
+    connections: int = 0
 
 
 class Gauges(Event, frozen=True, kw_only=True):
@@ -677,6 +749,10 @@ AnyEvent = (
     | MergeStarted
     | Merged
     | MergeFailed
+    | SandboxChosen
+    | EscapeAttempted
+    | LimitExceeded
+    | SlotsChanged
     | Gauges
     | RunFinished
 )

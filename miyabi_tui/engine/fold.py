@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 # What a world is when it waits for nothing, and when no turn of it streams.
 STILL: dict[str, Any] = {"waiting": "", "waits_until": None}
+ESCAPES_KEPT = 50
 UNMETERED: dict[str, Any] = {"running": Usage(), "running_cost_usd": 0.0}
 
 
@@ -176,6 +177,14 @@ def _gauges(state: RunState, event: e.Gauges, at: float) -> RunState:
     )
 
 
+def _sandbox_chosen(state: RunState, event: e.SandboxChosen, at: float) -> RunState:
+    return replace(state, sandbox=event)
+
+
+def _slots_changed(state: RunState, event: e.SlotsChanged, at: float) -> RunState:
+    return replace(state, slots=event)
+
+
 def _winner_selected(state: RunState, event: e.WinnerSelected, at: float) -> RunState:
     def outcome(world: WorldState) -> WorldState:
         if world.id is event.world:
@@ -190,6 +199,7 @@ def _winner_selected(state: RunState, event: e.WinnerSelected, at: float) -> Run
         picked=None,
         winner_by_person=event.by_person,
         override=event.override,
+        overridden=event.overridden,
         winner_reason=event.reason,
         merge_failed=None,
         merge_ready=False,
@@ -445,10 +455,18 @@ def _paused(world: WorldState, event: e.WorldPaused, at: float) -> WorldState:
 
 
 def _continued(world: WorldState, event: e.WorldContinued, at: float) -> WorldState:
-    world = replace(world, paused_when_cut=False)
+    world = replace(world, paused_when_cut=False, exceeded=None)
     if world.status is not WorldStatus.PAUSED:
         return world
     return replace(world, status=world.before_pause, last_output_at=at)
+
+
+def _escape_attempted(world: WorldState, event: e.EscapeAttempted, at: float) -> WorldState:
+    return replace(world, escapes=(*world.escapes, event)[-ESCAPES_KEPT:])
+
+
+def _limit_exceeded(world: WorldState, event: e.LimitExceeded, at: float) -> WorldState:
+    return world if world.ended else replace(world, exceeded=event)
 
 
 def _waiting(world: WorldState, event: e.WorldWaiting, at: float) -> WorldState:
@@ -545,6 +563,8 @@ _RUN: dict[type, Callable[[RunState, Any, float], RunState]] = {
     e.Notice: _notice,
     e.BaseMeasured: _base_measured,
     e.Gauges: _gauges,
+    e.SandboxChosen: _sandbox_chosen,
+    e.SlotsChanged: _slots_changed,
     e.WorldPicked: _world_picked,
     e.WorldForked: _world_forked,
     e.WinnerSelected: _winner_selected,
@@ -576,6 +596,8 @@ _WORLD: dict[type, Callable[[WorldState, Any, float], WorldState]] = {
     e.WorldPaused: _paused,
     e.WorldContinued: _continued,
     e.WorldWaiting: _waiting,
+    e.EscapeAttempted: _escape_attempted,
+    e.LimitExceeded: _limit_exceeded,
     e.AttemptFinished: _attempt_finished,
     e.EvaluationStarted: _evaluation_started,
     e.EvaluationProgress: _evaluation_progress,

@@ -18,6 +18,7 @@ from miyabi_tui.engine.agents.tools import Toolbox
 from miyabi_tui.engine.errors import MiyabiError, RunHalted, StoreError, WorktreeError
 from miyabi_tui.engine.models.base import UserMessage
 from miyabi_tui.engine.repo.worktrees import Worktree, commit_all
+from miyabi_tui.engine.sites import Purpose
 from miyabi_tui.engine.summary import plain
 
 if TYPE_CHECKING:
@@ -25,10 +26,11 @@ if TYPE_CHECKING:
 
     from miyabi_tui.engine.agents.review import ReviewAgent
     from miyabi_tui.engine.models.base import Model
+    from miyabi_tui.engine.oversight import Oversight, WorldOversight
     from miyabi_tui.engine.publisher import Publisher
     from miyabi_tui.engine.repo.snapshots import Keeper, Snapshot
     from miyabi_tui.engine.request import RunRequest
-    from miyabi_tui.engine.sandbox.base import Sandbox
+    from miyabi_tui.engine.sites import Site, Sites
     from miyabi_tui.engine.worlds import WorldConfig
 
     Place = Callable[[], Awaitable["Stand"]]
@@ -63,17 +65,22 @@ class Lane:
         request: RunRequest,
         publisher: Publisher,
         model: Callable[[Gate], Model],
-        sandbox: Sandbox,
+        sites: Sites,
+        oversight: Oversight,
         reviewer: ReviewAgent,
         keeper: Keeper,
         identity: dict[str, str],
     ) -> None:
         self.world = world
-        self.sandbox = sandbox
+        self.site: Site | None = None
         self.worktree: Worktree | None = None
         self.ended = False
         self._request = request
         self._publisher = publisher
+        self._sites = sites
+        self._oversight = oversight
+        self._watch: WorldOversight | None = None
+        self._seconds: float | None = None
         self._reviewer = reviewer
         self._keeper = keeper
         self._identity = identity
@@ -109,8 +116,7 @@ class Lane:
             await self._failed("an internal error", f"{type(error).__name__}: {error}")
         finally:
             self.ended = True
-            with anyio.CancelScope(shield=True):
-                await self.sandbox.stop()
+            await self._leave_site()
             self._over.set()
         if self._all.cancelled_caught and self._killed_for:
             await self._publisher.emit(
@@ -125,8 +131,13 @@ class Lane:
         if stand.paused:
             await self.pause()
         if stand.fresh:
-            await self._set_up(stand.worktree)
+            await self._set_up(stand)
             await self._publisher.emit(e.WorldSetUp(world=world))
+        if not stand.commit:
+            await self._enter_site(stand.worktree, Purpose.WORK)
+            self._watch = await self._oversight.of(
+                world, stand.worktree, self._waits, self._sites.ports(world)
+            )
         if not self._checkpoint:
             kept = await self._keep(0, "what the agent begins with")
             ref = self._keeper.ref(world, 0)
@@ -136,9 +147,33 @@ class Lane:
         commit = stand.commit or await self._attempt(stand)
         self._reviewing = True
         await self._gate.passed()
-        await self._reviewer.review(world, stand.worktree, self.sandbox, commit)
+        site = await self._enter_site(stand.worktree, Purpose.MEASURE)
+        await self._reviewer.review(world, stand.worktree, site, commit)
 
-    async def _set_up(self, worktree: Worktree) -> None:
+    async def _enter_site(self, worktree: Worktree, purpose: Purpose) -> Site:
+        """A site of its own for each purpose; nothing that ran in the one before goes on."""
+        await self._leave_site()
+        scratch = None
+        if purpose is Purpose.MEASURE:
+            scratch = await self._reviewer.scratch(self.world.id)
+        site = await self._sites.of_worktree(self.world.id, worktree, purpose, self._waits, scratch)
+        self.site = site
+        if not self._gate.is_open:
+            await site.sandbox.freeze()
+        return site
+
+    async def _leave_site(self) -> None:
+        if self.site is not None:
+            site, self.site = self.site, None
+            await site.close()
+
+    def _waits(self, reason: str) -> None:
+        """Say what a command waits for; the world's clock stands meanwhile."""
+        self._gate.wait(bool(reason))
+        self._publisher.post(e.WorldWaiting(world=self.world.id, reason=reason))
+
+    async def _set_up(self, stand: Stand) -> None:
+        """Run the setup command; with the network, as long as only the base's files are there."""
         command = self._request.terms.commands.setup
         if not command:
             return
@@ -146,9 +181,12 @@ class Lane:
         def show(channel: e.Channel, text: str) -> None:
             self._publisher.post(e.Output(world=self.world.id, channel=channel, text=text))
 
-        result = await self.sandbox.exec(
+        own = not stand.checkpoint
+        purpose = Purpose.SETUP if own else Purpose.WORK
+        site = await self._enter_site(stand.worktree, purpose)
+        result = await site.sandbox.exec(
             ("bash", "-c", command),
-            cwd=worktree.path,
+            cwd=stand.worktree.path,
             time_limit=self._request.terms.test_seconds,
             on_output=show,
             keep=SETUP_KEEP,
@@ -171,7 +209,10 @@ class Lane:
             if self._work.cancelled_caught:
                 attempt = Attempt(self._ending)
         with anyio.CancelScope(shield=True):
+            await self._leave_site()
             commit = await commit_all(worktree, self._message(attempt), self._identity)
+            if self._watch is not None:
+                await self._watch.committed()
             change = await worktree.git.diffstat(worktree.base, commit)
         await self._publisher.emit(
             e.AttemptFinished(
@@ -187,24 +228,39 @@ class Lane:
         return commit
 
     def _agent(self, worktree: Worktree) -> CodeGenAgent:
-        return CodeGenAgent(
+        assert self.site is not None and self._watch is not None
+        watch = self._watch
+        toolbox = Toolbox(
+            worktree.path,
+            self.site.sandbox,
+            mask=self._oversight.mask,
+            approve=watch.approve,
+            remark=watch.remark,
+        )
+        made = CodeGenAgent(
             self.world,
             self._model,
-            Toolbox(worktree.path, self.sandbox),
+            toolbox,
             self._publisher,
             self._gate,
             self._request.terms.limits,
             self._keep,
+            watch.saw,
         )
+        if self._seconds is not None:
+            made.extend(self._seconds)
+        return made
 
     def _opening(self, worktree: Worktree) -> Past:
+        issue = self._oversight.mask(first_message(self._request.issue))  # as the journal has it
         system = system_prompt(self.world, worktree.path, self._request.terms.prompts)
-        return Past(system=system, messages=(UserMessage(first_message(self._request.issue)),))
+        return Past(system=system, messages=(UserMessage(issue),))
 
     async def _keep(self, step: int, done: str) -> Snapshot:
         """Take the checkpoint of a step; it is not left half done when the world is ended."""
         assert self.worktree is not None
         with anyio.CancelScope(shield=True):
+            await self._adopt()
             kept = await self._keeper.checkpoint(
                 self.world.id, self.worktree, step, plain(done), after=self._checkpoint
             )
@@ -220,12 +276,17 @@ class Lane:
         if self.worktree is None or not self._checkpoint:
             return
         world, step = self.world.id, self._step
+        await self._adopt()
         ref, commit = await self._keeper.save(
             world, self.worktree, step, why, after=self._checkpoint
         )
         await self._publisher.emit(
             e.CheckpointSaved(world=world, step=step, commit=commit, ref=ref, why=why)
         )
+
+    async def _adopt(self) -> None:
+        if self.site is not None:
+            await self.site.adopt()
 
     def _message(self, attempt: Attempt) -> str:
         subject = f"{self.world.id}: {self._request.issue.title}"
@@ -242,14 +303,16 @@ class Lane:
         if self.ended or not self._gate.is_open:
             return
         self._gate.close()
-        await self.sandbox.freeze()
+        if self.site is not None:
+            await self.site.sandbox.freeze()
         await self._publisher.emit(e.WorldPaused(world=self.world.id))
 
     async def proceed(self) -> None:
         """Go on after a pause."""
         if self._gate.is_open:
             return
-        await self.sandbox.thaw()
+        if self.site is not None:
+            await self.site.sandbox.thaw()
         self._gate.open()
         if not self.ended:
             await self._publisher.emit(e.WorldContinued(world=self.world.id))
@@ -274,10 +337,31 @@ class Lane:
 
     def tell(self, text: str) -> None:
         """Say something to the agent, for its next turn."""
+        text = self._oversight.mask(text)
         if self._coder is not None:
             self._coder.tell(text)
         else:
             self._told.append(text)
+
+    @property
+    def worked(self) -> float | None:
+        """For how many seconds the agent has worked; None while none is at work."""
+        at_work = self._coder is not None and self._coder.listens
+        return self._gate.worked if at_work and not self.ended else None
+
+    async def interrupt(self, reason: str) -> None:
+        """End the command that runs now, tell the agent why, and let it go on."""
+        if self.site is not None and not self.ended:
+            if self._watch is not None:
+                self._watch.interrupted(reason)
+            await self.site.sandbox.interrupt()
+        await self.proceed()
+
+    def extend(self, seconds: float) -> None:
+        """Let the agent work for so many seconds in all, also one that has not begun."""
+        self._seconds = seconds
+        if self._coder is not None:
+            self._coder.extend(seconds)
 
     async def wrap_up(self, ending: e.Ending = e.Ending.PICKED) -> None:
         """End the agent's work now and go on to the review with what is there."""

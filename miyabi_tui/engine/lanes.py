@@ -153,13 +153,11 @@ class Lanes:
         try:
             with scope:
                 await self._spawned.wait()
-                sandbox = await self._workshop.sandbox(None)
                 worktree = await self._manager.spawn_base()
                 try:
-                    await self._workshop.reviewer.measure_base(worktree, sandbox)
+                    await self._workshop.reviewer.measure_base(worktree, self._workshop.sites)
                 finally:
                     with anyio.CancelScope(shield=True):
-                        await sandbox.stop()
                         await self._remove(worktree)
         finally:
             over.set()

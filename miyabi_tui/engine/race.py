@@ -13,8 +13,10 @@ from miyabi_tui.engine import events as e
 from miyabi_tui.engine.errors import GitError, MergeConflict, MiyabiError
 from miyabi_tui.engine.fallback import NEXT, QUESTION, Fallbacks
 from miyabi_tui.engine.lanes import Lanes
+from miyabi_tui.engine.limits_watch import LimitsWatch
 from miyabi_tui.engine.merging import merge_winner
 from miyabi_tui.engine.repo.worktrees import Worktree
+from miyabi_tui.engine.safety import blocking
 from miyabi_tui.engine.scoring.selection import best, why
 from miyabi_tui.engine.state import step_name
 from miyabi_tui.engine.warden import Warden
@@ -64,9 +66,13 @@ class Race:
         self._warden = Warden(
             bus, self, questions, request.terms.termination, interactive=request.interactive
         )
+        self._limits = LimitsWatch(
+            bus, self, questions, request.terms, interactive=request.interactive, worked=self.worked
+        )
         self._hand = anyio.Lock()  # one decision at a time, a person's or ours
         self._fallbacks = Fallbacks(bus, self._lanes, self._hand, questions, request.terms)
         self._picked: WorldId | None = bus.state.picked
+        self._picked_unseen = False  # before anyone knew what its review would find
         self._merge_asked = False
         self._merge_tried = False
         self._chosen = bus.state.winner is not None
@@ -94,6 +100,7 @@ class Race:
                 self._started = True
                 group.start_soon(self._lanes.save_by_the_clock)
                 group.start_soon(self._warden.watch)
+                group.start_soon(self._limits.watch)
                 while not await self._settled():
                     await self._asked.wait()
                     self._asked = anyio.Event()
@@ -187,6 +194,11 @@ class Race:
             if self._bus.state.winner is None:
                 await self._choose()
             return
+        found = blocking(state)
+        if found and self._picked_unseen:
+            text = f"{world} was picked before its review found: {found[0]}"
+            await self._notice(f"{text}; to take it with that, pick it again")
+            return await self._choose()
         by_evidence = best(self._bus.state.worlds)
         override = by_evidence is None or by_evidence.id is not world
         against = f" against {by_evidence.id}" if override and by_evidence else ""
@@ -195,7 +207,12 @@ class Race:
             reason += f", although {state.ineligible[0]}"
         await self._bus.emit(
             e.WinnerSelected(
-                world=world, by_person=True, override=override, reason=reason, commit=state.commit
+                world=world,
+                by_person=True,
+                override=override,
+                reason=reason,
+                commit=state.commit,
+                overridden=tuple(map(str, found)),
             )
         )
 
@@ -244,7 +261,7 @@ class Race:
     @property
     def sandboxes(self) -> list[Sandbox]:
         """Everywhere something of this race may run."""
-        return [*self._workshop.sandboxes.values()]
+        return [*self._workshop.sites.sandboxes.values()]
 
     async def pause(self, world: WorldId) -> None:
         """Freeze a world's commands and hold its next turn."""
@@ -275,6 +292,22 @@ class Race:
         async with self._hand:
             if (lane := self._lanes.get(world)) and not self._over and not lane.ended:
                 await lane.wrap_up(e.Ending.KEPT)
+
+    async def interrupt(self, world: WorldId, reason: str) -> None:
+        """End the command that a world runs now; its agent is told why and goes on."""
+        async with self._hand:
+            if (lane := self._lanes.get(world)) and not self._over:
+                await lane.interrupt(reason)
+
+    async def extend(self, world: WorldId, seconds: float) -> None:
+        """Let a world's agent work for so many seconds in all."""
+        if lane := self._lanes.get(world):
+            lane.extend(seconds)
+
+    def worked(self, world: WorldId) -> float | None:
+        """For how many seconds a world's agent has worked; None while none is at work."""
+        lane = self._lanes.get(world)
+        return lane.worked if lane else None
 
     async def fork(self, fork: Fork) -> None:
         """Let a world go on from a checkpoint: itself, or an extra one."""
@@ -309,7 +342,7 @@ class Race:
             return await self._notice(f"{world} cannot be picked: it has no result ({reason})")
         if at_work and lane is not None and lane.worktree is None:
             return await self._notice(f"{world} cannot be picked yet: it has no worktree")
-        self._picked = world
+        self._picked, self._picked_unseen = world, not run.world(world).commit
         await self._bus.emit(e.WorldPicked(world=world))
         if self.racing:
             for other in self._lanes:

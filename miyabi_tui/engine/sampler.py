@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from miyabi_tui.engine.repo.git import Git
     from miyabi_tui.engine.scoring.sampling import Machine, Sample
     from miyabi_tui.engine.scoring.toolchain import Toolchain
+    from miyabi_tui.engine.sites import SiteMaker
     from miyabi_tui.engine.state import RunState, WorldState
     from miyabi_tui.engine.terms import Terms
-    from miyabi_tui.engine.workshop import Workshop
     from miyabi_tui.engine.worlds import WorldId
 
 log = logging.getLogger(__name__)
@@ -199,7 +199,8 @@ async def keep_sampling(
     terms: Terms,
     git: Git,
     bus: Bus,
-    workshop: Workshop,
+    reviewer: ReviewAgent,
+    sites: SiteMaker,
     toolchain: Toolchain,
     scratch: Path,
     include: Callable[[Path], None],
@@ -218,14 +219,13 @@ async def keep_sampling(
         return
     folder = git.work_tree / FOLDER / "samples" / state.task
     await anyio.to_thread.run_sync(sweep, folder)
-    await workshop.reviewer.base_known()
-    sandbox = await workshop.sandbox(None, folder)
-    bench = Bench(git, toolchain, sandbox, folder, scratch / "sample", include)
+    await reviewer.base_known()
+    bench = Bench(git, toolchain, sites, folder, scratch / "sample", include)
     sampler = Sampler(
         git,
         lambda: bus.state,
         bus,
-        workshop.reviewer,
+        reviewer,
         bench,
         every=rules.sample_seconds,
         time_limit=terms.test_seconds,

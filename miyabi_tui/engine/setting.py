@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import tempfile
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,19 +13,26 @@ import anyio
 from miyabi_tui.engine import events as e
 from miyabi_tui.engine.agents.review import ReviewAgent
 from miyabi_tui.engine.collector import GarbageCollector
-from miyabi_tui.engine.gauges import sample
 from miyabi_tui.engine.ground import Ground
 from miyabi_tui.engine.guards import open_guards
 from miyabi_tui.engine.models import registry
 from miyabi_tui.engine.models.tariff import Tariff
+from miyabi_tui.engine.monitor import Monitor
+from miyabi_tui.engine.oversight import Oversight
 from miyabi_tui.engine.questions import Questions
 from miyabi_tui.engine.race import Race
 from miyabi_tui.engine.repo.git import identity
 from miyabi_tui.engine.repo.owner import Owner
 from miyabi_tui.engine.repo.snapshots import Keeper
 from miyabi_tui.engine.repo.worktrees import FiveWorldsManager
+from miyabi_tui.engine.resources.governor import governor_for
+from miyabi_tui.engine.resources.hardware import HardwareLimits
 from miyabi_tui.engine.sampler import keep_sampling
-from miyabi_tui.engine.scoring.toolchain import SETTINGS, find_toolchain
+from miyabi_tui.engine.sandbox.choice import IsolationManager
+from miyabi_tui.engine.sandbox.ports import PortRanges, ports_folder
+from miyabi_tui.engine.sandbox.remains import temporary_folder
+from miyabi_tui.engine.scoring.toolchain import SETTINGS, find_toolchain, inside_image
+from miyabi_tui.engine.sites import Sites
 from miyabi_tui.engine.workshop import Workshop
 
 if TYPE_CHECKING:
@@ -36,6 +43,7 @@ if TYPE_CHECKING:
     from miyabi_tui.engine.collector import Report
     from miyabi_tui.engine.repo.git import Git
     from miyabi_tui.engine.request import RunRequest
+    from miyabi_tui.engine.resources.governor import Governor
     from miyabi_tui.engine.scoring.toolchain import Toolchain
     from miyabi_tui.engine.state import RunState
     from miyabi_tui.engine.worlds import WorldId
@@ -63,9 +71,18 @@ async def prepare(
         GitError: the repository cannot be read.
     """
     run = bus.state
-    with tempfile.TemporaryDirectory(prefix="miyabi-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="miyabi-") as scratch, ExitStack() as held:
         await _warn_of_unknown_prices(request, bus)
+        isolation = await _isolation(request, git, bus, held, owner)
         toolchain = await _toolchain(request, git, bus, Path(scratch, "settings"))
+        if isolation.has_own_programs:
+            toolchain = inside_image(toolchain)
+        ports = PortRanges(ports_folder())
+        held.callback(ports.release_all)
+        hardware = await anyio.to_thread.run_sync(HardwareLimits.detect, git.work_tree)
+        governor = governor_for(
+            request.terms.governor, request.terms.sandbox, hardware, bus, git.work_tree
+        )
         signed = Owner(run.run_id, str(journal))
         manager = FiveWorldsManager(git, run.base_commit, run.issue.key, run.task, owner=signed)
         keeper = Keeper(git, run.run_id, ignored=request.terms.checkpoints.ignored)
@@ -80,27 +97,72 @@ async def prepare(
             guards = await stack.enter_async_context(
                 open_guards(request, bus, questions, group, journal=journal, owner=owner)
             )
+            sites = Sites(request, git, toolchain, isolation, governor.slots, ports, bus, group)
+            oversight = Oversight(request, git, bus, questions, isolation, journal)
             workshop = Workshop(
-                request, bus, manager, toolchain, reviewer, keeper, guards, author, owner
+                request, bus, manager, sites, oversight, reviewer, keeper, guards, author
             )
+            stack.push_async_callback(isolation.aclose)
             stack.push_async_callback(workshop.aclose)
             for name in _models(run):
                 await workshop.model(registry.check(name, request.terms.providers))
             ground = Ground(bus, manager, keeper, interactive=request.interactive)
-            group.start_soon(sample, workshop.sandboxes, bus)
+            seen = Seen(bus, governor)
+            monitor = Monitor(sites.sandboxes, seen, sites.folders_of, request.terms.sandbox)
+            group.start_soon(monitor.watch)
+            group.start_soon(governor.run)
             group.start_soon(_collect, git, journal, bus)
             group.start_soon(
                 keep_sampling,
                 request.terms,
                 git,
                 bus,
-                workshop,
+                reviewer,
+                sites,
                 toolchain,
                 Path(scratch),
                 manager.include,
             )
             stack.callback(group.cancel_scope.cancel)  # at first: nothing is measured any more
             yield Race(request, git, bus, manager, workshop, ground, pasts, questions)
+
+
+class Seen:
+    """The bus, for the monitor; the governor sees what it tells: who is idle lends its place."""
+
+    def __init__(self, bus: Bus, governor: Governor) -> None:
+        self._bus = bus
+        self._governor = governor
+
+    def post(self, event: e.AnyEvent) -> None:
+        """See `Publisher.post`."""
+        if isinstance(event, e.Gauges):
+            self._governor.saw(event)
+        self._bus.post(event)
+
+    async def emit(self, event: e.AnyEvent) -> None:
+        """See `Publisher.emit`."""
+        await self._bus.emit(event)
+
+
+async def _isolation(
+    request: RunRequest, git: Git, bus: Bus, held: ExitStack, owner: str
+) -> IsolationManager:
+    """What keeps the commands apart from this machine, as the person is told.
+
+    Raises:
+        SandboxError: what was asked for cannot be had.
+    """
+    terms = request.terms
+    temporary = held.enter_context(temporary_folder(owner))
+    manager = IsolationManager(terms.isolation, terms.sandbox, git.work_tree, temporary, owner)
+    await manager.choose()
+    await bus.emit(
+        e.SandboxChosen(
+            isolation=manager.isolation, detail=manager.detail, passed_over=manager.passed_over
+        )
+    )
+    return manager
 
 
 def _models(run: RunState) -> list[str]:

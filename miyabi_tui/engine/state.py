@@ -70,7 +70,8 @@ class WorldState(msgspec.Struct, frozen=True, kw_only=True):
     `running` and `running_cost_usd` to the turn that streams now (an estimate). `restored` says
     what a resume or a fork did to it last; `salt` sets the turns of a fork apart from those of the
     future that it leaves. `told` is what the person has said and no turn has read yet. Of `turns`,
-    `cached` came from the cache; `waits_until` ends its `waiting`, if that is known.
+    `cached` came from the cache; `waits_until` ends its `waiting`, if that is known. `exceeded` is
+    the limit that it stands still for; `escapes` are its last attempts to leave its place.
     """
 
     config: WorldConfig
@@ -102,6 +103,8 @@ class WorldState(msgspec.Struct, frozen=True, kw_only=True):
     evidence: Evidence | None = None
     ineligible: tuple[str, ...] = ()
     gauge: e.Gauge | None = None
+    exceeded: e.LimitExceeded | None = None
+    escapes: tuple[e.EscapeAttempted, ...] = ()
     started_at: float | None = None
     ended_at: float | None = None
     last_output_at: float | None = None
@@ -172,6 +175,8 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     worlds: tuple[WorldState, ...] = ()
     base: e.BaseMeasured | None = None
+    sandbox: e.SandboxChosen | None = None
+    slots: e.SlotsChanged | None = None
     terms: Terms = Terms()
     complexity: e.ComplexityEstimated | None = None
     before: e.SpentBefore | None = None
@@ -186,6 +191,7 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     winner: WorldId | None = None
     winner_by_person: bool = False
     override: bool = False
+    overridden: tuple[str, ...] = ()
     winner_reason: str = ""
     merge_ready: bool = False
     merge_failed: e.MergeFailed | None = None

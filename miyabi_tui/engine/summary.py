@@ -35,7 +35,9 @@ def commit_message(run: RunState) -> str:
     if winner.score is not None:
         detail = ", ".join(f"{part} {winner.score.part(part):g}" for part in Part)
         facts.append(f"Score: {winner.score.total:g} of 100 ({detail})")
-    facts += [f"Scores: {scores}", f"Chosen: {run.winner_reason}", f"Miyabi-Run: {run.run_id}"]
+    facts += [f"Scores: {scores}", f"Chosen: {run.winner_reason}"]
+    facts += [f"Overridden: {plain(finding)}" for finding in run.overridden]
+    facts.append(f"Miyabi-Run: {run.run_id}")
     parts.append("\n".join(facts))
     return "\n\n".join(parts) + "\n"
 
@@ -49,6 +51,7 @@ def result(run: RunState) -> dict[str, Any]:
         "reason": run.reason,
         "winner": run.winner.value if run.winner else None,
         "override": run.override,
+        "overridden": list(run.overridden),
         "branch": run.branch or None,
         "commit": run.commit or None,
         "total_cost_usd": round(run.total_cost_usd, 6),

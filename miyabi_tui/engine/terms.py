@@ -129,6 +129,88 @@ class Fallback(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     timeout_seconds: NotNegative = 600.0
 
 
+class Isolation(StrEnum):
+    """What keeps a world's commands apart from the machine (REQ-SEC-3)."""
+
+    AUTO = "auto"
+    DOCKER = "docker"
+    BUBBLEWRAP = "bubblewrap"
+    PROCESS = "process"
+
+
+class Sandboxing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What each world's commands may use (REQ-RES-1) and reach (REQ-SEC-3).
+
+    `memory_gb`, `cpus` (threads), `disk_gb` and `processes` are limits. `network` names the hosts
+    they may reach over HTTP(S) (`*.example.org` for all below one); none by default, `["*"]` is no
+    limit at all. `image` is a Docker image, `dockerfile` the file it is built from once; without
+    either the containers see this machine's own programs, read-only. `readable` are further folders
+    that commands may read.
+    """
+
+    memory_gb: Positive = 2.0
+    cpus: Positive = 2.0
+    disk_gb: Positive = 5.0
+    processes: AtLeastOne = 512
+    network: tuple[str, ...] = ()
+    image: str = ""
+    dockerfile: str = ""
+    readable: tuple[str, ...] = ()
+
+    @property
+    def memory_bytes(self) -> int:
+        """The memory limit in bytes."""
+        return int(self.memory_gb * 2**30)
+
+    @property
+    def disk_bytes(self) -> int:
+        """The disk limit in bytes."""
+        return int(self.disk_gb * 2**30)
+
+
+class Governing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How much heavy work (commands, builds, tests) runs at once (REQ-RES-1 and 2).
+
+    `at_once` 0 is what the machine's size gives. Shares are of the machine: above a `high` one less
+    runs, below all `low` ones one more, looked at every `every_seconds`. Starts are
+    `stagger_seconds` apart. New work is held while tasks stalled for memory for more than
+    `pressure_percent` of the last ten seconds.
+    """
+
+    enabled: bool = True
+    at_once: Annotated[int, msgspec.Meta(ge=0)] = 0
+    every_seconds: Positive = 10.0
+    memory_high: Share = 0.90
+    cpu_high: Share = 0.95
+    disk_high: Share = 0.85
+    memory_low: Share = 0.70
+    cpu_low: Share = 0.75
+    disk_low: Share = 0.70
+    stagger_seconds: NotNegative = 0.25
+    pressure_percent: Positive = 20.0
+
+
+class Approvals(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Rules for the commands of agents: patterns with `*` and `?` over the whole command.
+
+    `deny` is above `ask`, and that above `allow`; what no pattern names is allowed.
+    """
+
+    allow: tuple[str, ...] = ()
+    ask: tuple[str, ...] = (
+        "sudo *",
+        "su *",
+        "ssh *",
+        "scp *",
+        "docker *",
+        "git push*",
+        "npm publish*",
+        "twine upload*",
+        "cargo publish*",
+    )
+    deny: tuple[str, ...] = ()
+
+
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """What a run was asked for besides its worlds. No key is in here, only names of variables.
 
@@ -153,3 +235,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     env: tuple[str, ...] = ()
     test_seconds: float = 600.0
     speed: float | None = 1.0
+    isolation: Isolation = Isolation.AUTO
+    sandbox: Sandboxing = Sandboxing()
+    governor: Governing = Governing()
+    approvals: Approvals = Approvals()

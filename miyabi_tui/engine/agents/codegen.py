@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import msgspec
+from msgspec.structs import replace
 
 from miyabi_tui.engine import events as e
 from miyabi_tui.engine.agents import tools
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from miyabi_tui.engine.worlds import WorldConfig
 
     Keep = Callable[[int, str], Awaitable[Snapshot]]
+    Saw = Callable[[tools.Call, ToolResult, str], Awaitable[None]]
 
 MALFORMED_AT_MOST = 3
 
@@ -53,7 +55,8 @@ class Attempt(msgspec.Struct, frozen=True):
 class CodeGenAgent:
     """Works on one issue in one world.
 
-    `keep` takes the checkpoint of a step, by its number and what was done in it.
+    `keep` takes the checkpoint of a step, by its number and what was done in it. `saw` is told of
+    every call with its answer and id.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class CodeGenAgent:
         gate: Gate,
         limits: Limits,
         keep: Keep,
+        saw: Saw | None = None,
     ) -> None:
         self._world = world
         self._model = model
@@ -73,6 +77,8 @@ class CodeGenAgent:
         self._gate = gate
         self._limits = limits
         self._keep = keep
+        self._saw = saw
+        self._deadline: Deadline | None = None
         self._tools = tools.specifications()
         self._malformed = 0
         self._told: list[str] = []
@@ -80,6 +86,12 @@ class CodeGenAgent:
         self._change = Diffstat()
         self._done: list[str] = []
         self._tests = ""
+
+    def extend(self, seconds: float) -> None:
+        """Let it work for so many seconds in all."""
+        if self._deadline is not None:
+            self._deadline.add(seconds - self._limits.seconds)
+        self._limits = replace(self._limits, seconds=seconds)
 
     @property
     def listens(self) -> bool:
@@ -102,7 +114,7 @@ class CodeGenAgent:
             await self._publisher.emit(
                 e.WorldStarted(world=self._world.id, system=past.system, messages=past.messages)
             )
-        deadline = Deadline(max(0.0, self._limits.seconds - past.seconds))
+        deadline = self._deadline = Deadline(max(0.0, self._limits.seconds - past.seconds))
         self._gate.start(past.seconds, deadline)
         try:
             with deadline.scope:
@@ -271,6 +283,8 @@ class CodeGenAgent:
         result = await self._toolbox.run(
             parsed, lambda channel, text: self._output(channel, text, call.id)
         )
+        if self._saw is not None:
+            await self._saw(parsed, result, call.id)
         if isinstance(parsed, tools.Bash):
             self._tests = printed_counts(parsed.command, result.text) or self._tests
         await self._publisher.emit(

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.to_thread
 
 from miyabi_tui.engine import events as e
+from miyabi_tui.engine.errors import GitError
 from miyabi_tui.engine.repo.git import Diffstat, printable
 from miyabi_tui.engine.scoring.compare import evidence, ineligible
 from miyabi_tui.engine.scoring.junit import Outcome
 from miyabi_tui.engine.scoring.measure import Measurer
 from miyabi_tui.engine.scoring.score import score
+from miyabi_tui.engine.security.versions import Versions, lay_out
+from miyabi_tui.engine.sites import Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -19,9 +24,9 @@ if TYPE_CHECKING:
 
     from miyabi_tui.engine.publisher import Publisher
     from miyabi_tui.engine.repo.worktrees import Worktree
-    from miyabi_tui.engine.sandbox.base import Sandbox
     from miyabi_tui.engine.scoring.measurement import Measurement
     from miyabi_tui.engine.scoring.toolchain import Toolchain
+    from miyabi_tui.engine.sites import Site, SiteMaker
     from miyabi_tui.engine.worlds import WorldId
 
 AT_ONCE = 1  # suites that run side by side falsify each other's times and ports
@@ -52,8 +57,19 @@ class ReviewAgent:
         self._base = measured
         self._measured.set()
 
-    async def measure_base(self, worktree: Worktree, sandbox: Sandbox) -> None:
-        """Measure the base commit; the reviews wait for this."""
+    async def scratch(self, world: WorldId | None) -> Path:
+        """The folder for the reports about a world, or about the base."""
+        folder = self._scratch / (world.value if world else "base")
+        await anyio.to_thread.run_sync(functools.partial(folder.mkdir, parents=True, exist_ok=True))
+        return folder
+
+    async def measure_base(self, worktree: Worktree, sites: SiteMaker) -> None:
+        """Measure the base commit; the reviews wait for this.
+
+        Raises:
+            SandboxError: there is no sandbox to be had.
+            GitError: the repository cannot be read.
+        """
 
         async def quiet(doing: str) -> None:
             del doing
@@ -61,10 +77,15 @@ class ReviewAgent:
         started = anyio.current_time()
         self._make_way()
         async with self._lane:
-            not_set_up = await self._set_up(worktree, sandbox)
+            not_set_up = await self._set_up(worktree, sites)
             files = await _tracked(worktree)
-            measurer = self._measurer("base", worktree, sandbox)
-            base = await measurer.measure(files, files, quiet)
+            scratch = await self.scratch(None)
+            site = await sites.of_worktree(None, worktree, Purpose.MEASURE, scratch=scratch)
+            try:
+                measurer = self._measurer(None, worktree, site)
+                base = await measurer.measure(files, files, quiet)
+            finally:
+                await site.close()
         self.take_base(base)
         ran = base.tests.outcomes.values()
         remark = "; ".join(filter(None, (not_set_up, *base.build_failures[:1], base.tests.remark)))
@@ -106,20 +127,25 @@ class ReviewAgent:
         if self._aside is not None:
             self._aside.cancel()
 
-    async def _set_up(self, worktree: Worktree, sandbox: Sandbox) -> str:
+    async def _set_up(self, worktree: Worktree, sites: SiteMaker) -> str:
         """Prepare the base's worktree as the worlds' are; what went wrong, if it did."""
         command = self._toolchain.commands.setup
         if not command:
             return ""
-        result = await sandbox.exec(
-            ("bash", "-c", command), cwd=worktree.path, time_limit=self._time_limit
-        )
+        site = await sites.of_worktree(None, worktree, Purpose.SETUP)
+        try:
+            result = await site.sandbox.exec(
+                ("bash", "-c", command), cwd=worktree.path, time_limit=self._time_limit
+            )
+        finally:
+            await site.close()
         return "" if result.ok else f"the setup command failed with exit code {result.exit_code}"
 
-    async def review(
-        self, world: WorldId, worktree: Worktree, sandbox: Sandbox, commit: str
-    ) -> None:
-        """Measure `commit`, which the worktree holds, and publish the world's score."""
+    async def review(self, world: WorldId, worktree: Worktree, site: Site, commit: str) -> None:
+        """Measure `commit`, which the worktree holds, and publish the world's score.
+
+        The site can write to the world's `scratch`.
+        """
 
         async def progress(doing: str) -> None:
             self._publisher.post(e.EvaluationProgress(world=world, doing=doing))
@@ -135,7 +161,8 @@ class ReviewAgent:
             started = anyio.current_time()
             change = await worktree.git.diffstat(worktree.base, commit)
             files = await _tracked(worktree)
-            measurer = self._measurer(world.value, worktree, sandbox)
+            measurer = self._measurer(world, worktree, site)
+            measurer.versions = await self._versions(world, worktree, commit)
             measured = await measurer.measure(files, change.files, progress)
         found = evidence(self._base, measured, _printable(change))
         await self._publisher.emit(
@@ -149,14 +176,29 @@ class ReviewAgent:
             )
         )
 
+    async def _versions(self, world: WorldId, worktree: Worktree, commit: str) -> Versions:
+        """Both sides of what the world changed, for the scan; laid out in its scratch."""
+        folder = await self.scratch(world) / "versions"
+        try:
+            return await anyio.to_thread.run_sync(
+                lay_out, worktree.git, worktree.base, commit, folder
+            )
+        except GitError as error:
+            return Versions(folder, folder, remark=f"not measured: {error}")
+
     async def _wait_for(self, world: WorldId, event: anyio.Event, reason: str) -> None:
         if not event.is_set():
             self._publisher.post(e.WorldWaiting(world=world, reason=reason))
             await event.wait()
 
-    def _measurer(self, name: str, worktree: Worktree, sandbox: Sandbox) -> Measurer:
+    def _measurer(self, world: WorldId | None, worktree: Worktree, site: Site) -> Measurer:
         return Measurer(
-            self._toolchain, sandbox, worktree.path, self._scratch / name, self._time_limit
+            self._toolchain,
+            site.sandbox,
+            worktree.path,
+            self._scratch / (world.value if world else "base"),
+            self._time_limit,
+            tools=site.tools,
         )
 
 

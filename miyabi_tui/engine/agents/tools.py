@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+import stat
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 import msgspec
+from msgspec.structs import replace
 
 from miyabi_tui.engine.models.base import ToolCall, ToolSpec
 from miyabi_tui.engine.sandbox.output import head_tail
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from miyabi_tui.engine.sandbox.base import OnOutput, Sandbox
 
 OUTPUT_LIMIT = 10_000
@@ -133,14 +138,33 @@ def summary(call: Call) -> str:
 
 
 class Toolbox:
-    """Executes tool calls in one worktree."""
+    """Executes tool calls in one worktree.
 
-    def __init__(self, root: Path, sandbox: Sandbox) -> None:
+    `mask` hides secrets in what the model reads; `approve` says why a command may not run, or
+    nothing where it may; `remark` adds to a command's output what the model should know besides.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        sandbox: Sandbox,
+        *,
+        mask: Callable[[str], str] | None = None,
+        approve: Callable[[str], Awaitable[str]] | None = None,
+        remark: Callable[[str], str] | None = None,
+    ) -> None:
         self._root = Path(os.path.realpath(root))
         self._sandbox = sandbox
+        self._mask = mask or (lambda text: text)
+        self._approve = approve
+        self._remark = remark or (lambda output: "")
 
     async def run(self, call: Call, on_output: OnOutput) -> ToolResult:
         """Do what `call` says; faults of the call are answers to the model, never exceptions."""
+        result = await self._run(call, on_output)
+        return replace(result, text=self._mask(result.text))
+
+    async def _run(self, call: Call, on_output: OnOutput) -> ToolResult:
         match call:
             case Bash():
                 return await self._bash(call, on_output)
@@ -154,6 +178,8 @@ class Toolbox:
                 return ToolResult(text)
 
     async def _bash(self, call: Bash, on_output: OnOutput) -> ToolResult:
+        if self._approve is not None and (refusal := await self._approve(call.command)):
+            return ToolResult(refusal, is_error=True)
         seconds = max(1, min(call.timeout_seconds, BASH_MOST_SECONDS))
         result = await self._sandbox.exec(
             ("bash", "-c", call.command),
@@ -162,12 +188,13 @@ class Toolbox:
             on_output=on_output,
             keep=OUTPUT_LIMIT,
         )
-        output = result.output.rstrip("\n")
+        output = self._mask(result.output.rstrip("\n"))  # which may end in the midst of a secret
         if result.timed_out:
             end = f"[ended after {seconds} s: the time limit; raise timeout_seconds if needed]"
         else:
             end = f"[exit code {result.exit_code}]"
-        return ToolResult(f"{output}\n{end}" if output else end, not result.ok, result.exit_code)
+        text = "\n".join(filter(None, (output, self._remark(output), end)))
+        return ToolResult(text, not result.ok, result.exit_code)
 
     def _guarded(self, action: Any, call: Read | Edit | Write) -> ToolResult:
         try:
@@ -205,6 +232,8 @@ class Toolbox:
         lines = data.decode("utf-8", "replace").removesuffix("\n").split("\n") if data else []
         first = max(1, call.offset)
         chosen = lines[first - 1 : first - 1 + max(1, call.limit)]
+        # Before the numbers stand between the lines of a secret, and before lines are cut.
+        chosen = self._mask("\n".join(chosen)).split("\n") if chosen else []
         if not chosen:
             return f"[{call.path} has {_count(len(lines), 'line')}]"
         body = "\n".join(f"{number:>5}  {_cut(line)}" for number, line in enumerate(chosen, first))
@@ -235,7 +264,7 @@ class Toolbox:
             )
         if _only_crlf(text):
             new = _as_crlf(new)
-        path.write_bytes(text.replace(old, new).encode())
+        _put(path, text.replace(old, new).encode())
         return f"Replaced {_count(count, 'time')} in {call.path}."
 
     def _write(self, call: Write) -> str:
@@ -244,8 +273,28 @@ class Toolbox:
         existed = path.exists()
         if existed and _only_crlf(path.read_bytes().decode("utf-8", "replace")):
             content = _as_crlf(content)
-        path.write_bytes(content.encode())
+        _put(path, content.encode())
         return f"{'Replaced' if existed else 'Created'} {call.path}."
+
+
+def _put(path: Path, data: bytes) -> None:
+    """Write the file; one that has other names, which may be anywhere, parts from them."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        found = None
+    if found is None or found.st_nlink == 1:
+        path.write_bytes(data)
+        return
+    handle, name = tempfile.mkstemp(prefix=".miyabi-", dir=path.parent)
+    try:
+        with open(handle, "wb") as file:
+            file.write(data)
+        os.chmod(name, stat.S_IMODE(found.st_mode))
+        os.replace(name, path)
+    except OSError:
+        os.unlink(name)
+        raise
 
 
 def _count(number: int, noun: str) -> str:

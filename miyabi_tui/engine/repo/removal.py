@@ -13,6 +13,7 @@ from miyabi_tui.engine.repo.census import BASE
 from miyabi_tui.engine.repo.git import Git, commit_of
 from miyabi_tui.engine.repo.leavings import open_up
 from miyabi_tui.engine.repo.registration import is_registered
+from miyabi_tui.engine.repo.view import GitView
 from miyabi_tui.engine.repo.worktrees import FOLDER, Worktree
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ async def archive(
         if found.world == BASE and not await keeper.difference(worktree, worktree.base):
             return ""
         is_registered(git, worktree)  # mends a HEAD that git cannot read
+        GitView(git, worktree).close()
         step, after = (last.step, last.commit) if last else (0, "")
         return await keeper.archive(found.world, worktree, step, reason, after=after)
     head = commit_of(Git(git.work_tree, worktree.git_dir), "HEAD")

@@ -23,6 +23,7 @@ from miyabi_tui.engine.repo.git import Diffstat, Git, git_dir_of
 from miyabi_tui.engine.repo.index import BASE_INDEX
 from miyabi_tui.engine.repo.registration import is_registered, move_aside, take_branch
 from miyabi_tui.engine.repo.snapshots import Keeper
+from miyabi_tui.engine.repo.view import GitView
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -130,11 +131,12 @@ class FiveWorldsManager:
     async def find(self, world: WorldId, path: Path, git_dir: Path, branch: str) -> Worktree | None:
         """The worktree of an earlier engine; None where it is gone, or git does not know it.
 
-        What it holds is not looked at.
+        What it holds is not looked at; what was committed in its view is adopted.
         """
         worktree = Worktree(path, git_dir, branch, self._base)
         if not await anyio.to_thread.run_sync(is_registered, self._git, worktree):
             return None
+        await anyio.to_thread.run_sync(GitView(self._git, worktree).close)
         self.worktrees[world] = worktree
         return worktree
 

@@ -1,18 +1,29 @@
-"""The Sandbox protocol: everything a world executes goes through one of these."""
+"""The Sandbox protocol: everything a world executes goes through one of these.
+
+Three implementations: `docker.py`, `bubblewrap.py`, `process.py`; `choice.py` takes the first that
+really works on this machine.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from miyabi_tui.engine.terms import Isolation, Sandboxing
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Sequence
 
     from miyabi_tui.engine.events import Channel
+    from miyabi_tui.engine.sandbox.table import ProcessTable
 
     OnOutput = Callable[[Channel, str], None]
+
+PROXY = Path("/run/miyabi")  # where there are mounts
+EVERYWHERE = "*"  # among the hosts of `Sandboxing.network`: no limit
 
 
 class ExecResult(msgspec.Struct, frozen=True):
@@ -30,15 +41,67 @@ class ExecResult(msgspec.Struct, frozen=True):
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """Use of a sandbox's processes: CPU seconds so far of those alive, bytes, and how many."""
+    """Use of a sandbox's processes: CPU seconds so far of those alive, bytes, and how many.
+
+    `pids` are theirs on this machine.
+    """
 
     cpu_seconds: float = 0.0
     memory_bytes: int = 0
     processes: int = 0
+    pids: frozenset[int] = frozenset()
+
+
+class Mount(msgspec.Struct, frozen=True):
+    """A file or folder of this machine, at `target` in the sandbox (at its own path if empty)."""
+
+    source: Path
+    target: Path | None = None
+    writable: bool = False
+
+    @property
+    def at(self) -> Path:
+        """Where it is seen."""
+        return self.target or self.source
+
+
+class Space(msgspec.Struct, frozen=True, kw_only=True):
+    """What one world's commands see and may use.
+
+    `mounts` are the worktree, its git data and further folders, in order: a later one may lie
+    inside of an earlier one. `tools` are folders of this machine that a sandbox without an image of
+    its own shows read-only, where they exist, but for the `hidden` ones in them. `network`: whether
+    the allowed hosts of `limits` can be reached, which the scoring runs cannot; through the proxy
+    in the folder `proxy`, seen as `PROXY`, where they are not all. `owner` begins the mark of its
+    processes, so that they are found when their engine was killed. `scratch` is a folder outside of
+    the worktree for the sandbox itself.
+    """
+
+    name: str
+    worktree: Path
+    env: Mapping[str, str]
+    limits: Sandboxing = Sandboxing()
+    mounts: tuple[Mount, ...] = ()
+    tools: tuple[Path, ...] = ()
+    hidden: tuple[Path, ...] = ()
+    network: bool = True
+    owner: str = ""
+    scratch: Path | None = None
+    proxy: Path | None = None
 
 
 class Sandbox(Protocol):
     """One world's place to run commands in."""
+
+    isolation: Isolation
+
+    async def start(self) -> None:
+        """Make it ready; what `exec` needs is there afterwards. To be called once, at first.
+
+        Raises:
+            SandboxError: it cannot be made.
+        """
+        ...
 
     async def exec(
         self,
@@ -65,8 +128,12 @@ class Sandbox(Protocol):
         """Let frozen processes go on."""
         ...
 
-    def usage(self) -> Reading:
-        """What the processes use now. Blocks for a few milliseconds: call it in a thread."""
+    async def interrupt(self) -> None:
+        """End the commands that run now, frozen or not; others can be run afterwards."""
+        ...
+
+    def usage(self, table: ProcessTable) -> Reading:
+        """What its processes use, by one reading of the machine's. Call it in a thread."""
         ...
 
     def kill(self) -> None:
@@ -74,5 +141,5 @@ class Sandbox(Protocol):
         ...
 
     async def stop(self) -> None:
-        """End everything that still runs."""
+        """End everything that still runs, and remove what `start` made."""
         ...

@@ -28,6 +28,13 @@ class Deadline:
             self._left = max(0.0, self.scope.deadline - anyio.current_time())
             self.scope.deadline = math.inf
 
+    def add(self, seconds: float) -> None:
+        """Put the limit off by so many seconds."""
+        if self._running:
+            self.scope.deadline += seconds
+        else:
+            self._left += seconds
+
     @property
     def passed(self) -> bool:
         """Whether the limit was reached and the scope cancelled for it."""

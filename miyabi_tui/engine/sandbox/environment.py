@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import fnmatch
 import os
-import random
 import re
-import socket
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -83,24 +80,3 @@ def world_environment(
 
 def _matches(name: str, patterns: Iterable[str]) -> bool:
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
-
-
-def free_ports(count: int, *, seed: int | None = None) -> list[range]:
-    """`count` ranges of ports, none of which is in use now on the loopback interface."""
-    starts = list(range(FIRST_PORT, LAST_PORT, PORTS_PER_WORLD))
-    random.Random(seed).shuffle(starts)
-    found = []
-    for start in starts:
-        ports = range(start, start + PORTS_PER_WORLD)
-        if all(_free(port) for port in ports):
-            found.append(ports)
-        if len(found) == count:
-            break
-    return found
-
-
-def _free(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.socket() as probe:
-        probe.bind(("127.0.0.1", port))
-        return True
-    return False

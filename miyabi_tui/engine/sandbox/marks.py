@@ -76,10 +76,12 @@ def watched(owner: str) -> Iterator[None]:
 
 def main(owner: str) -> None:
     """Wait for the engine's end, then end what it left."""
+    from miyabi_tui.engine.sandbox.remains import end_remains
+
     for one in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         signal.signal(one, signal.SIG_IGN)
     sys.stdin.buffer.read()
-    end_marked(owner)
+    end_remains(owner)
 
 
 if __name__ == "__main__":
