@@ -50,6 +50,9 @@ def parser() -> argparse.ArgumentParser:
     merge.add_argument("--target", metavar="BRANCH", default="", help="the branch to merge into")
     _costs(commands.add_parser("costs", help="show what model calls have cost"))
     _keeping(commands)
+    doctor = commands.add_parser("doctor", help="look at this machine: what works, what is missing")
+    doctor.add_argument("--repo", metavar="DIR", default=".", help="the repository (default: here)")
+    doctor.add_argument("--json", action="store_true", help="print JSON")
     return main
 
 
@@ -113,6 +116,15 @@ def _dollars(text: str) -> float:
     return amount
 
 
+def _isolation_flag(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--isolation",
+        choices=("auto", "docker", "bubblewrap", "process"),
+        default="",
+        help="what keeps commands apart from this machine (default: the first that works)",
+    )
+
+
 def _detach_flag(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--detach", action="store_true", help="race in the background: see attach and stop"
@@ -140,6 +152,7 @@ def _demo(demo: argparse.ArgumentParser) -> None:
         default="auto",
         help="what happens to the winner",
     )
+    _isolation_flag(demo)
     _output_flags(demo)
 
 
@@ -168,6 +181,7 @@ def _run(run: argparse.ArgumentParser) -> None:
         default="",
         help="how hard the issue is (default: estimated)",
     )
+    _isolation_flag(run)
     _budget_flag(run)
     run.add_argument("--no-cache", action="store_true", help="ask for every turn anew")
     run.add_argument("--speed", type=_speed, default=1.0, help="pace of replay/ models: 4, or max")

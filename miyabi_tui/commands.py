@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,16 @@ EXIT_CODES = {
 }
 
 
+REMOVED_WITHIN = 2.0  # seconds
+
+
+def _removed_at_last(folder: Path) -> None:
+    """Remove a folder in which a git that nobody waits for any more may still write."""
+    until = time.monotonic() + REMOVED_WITHIN
+    while folder.exists() and time.monotonic() < until:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def demo(args: argparse.Namespace) -> int:
     """`miyabi demo`: recorded turns, everything else real."""
     from miyabi_tui import demo as sample
@@ -57,6 +68,7 @@ def demo(args: argparse.Namespace) -> int:
             speed=args.speed,
             merge=e.MergePolicy(args.merge),
             interactive=interactive,
+            isolation=sample.isolation(args.isolation),
         )
         engine = Engine(assignment, paths.journal_path())
         state = _drive(
@@ -64,7 +76,7 @@ def demo(args: argparse.Namespace) -> int:
             args,
             interactive=interactive,
             resumable=bool(args.keep),
-            at_last=functools.partial(shutil.rmtree, scratch, ignore_errors=True),
+            at_last=functools.partial(_removed_at_last, Path(scratch)),
         )
     if not args.json:
         print(_kept(state, folder) if args.keep else _thrown_away(), file=sys.stderr)
@@ -203,6 +215,7 @@ def _request(args: argparse.Namespace, interactive: bool) -> tuple[RunRequest, G
     prompts = git.work_tree / settings.prompts if settings.prompts else None
     if prompts is not None and not prompts.is_dir():
         raise UsageError(f"there is no folder {prompts}", "it is set as prompts in miyabi.toml")
+    own = config.load(git.work_tree, {})
     dirty = repository.uncommitted(git)
     files = f"{dirty} uncommitted file{'s' if dirty > 1 else ''}"
     notice = f"{files} in your checkout: left alone, and not part of the race"
@@ -218,7 +231,8 @@ def _request(args: argparse.Namespace, interactive: bool) -> tuple[RunRequest, G
         interactive=interactive,
         notices=(
             *_where_keys_go(settings),
-            *_what_may_be_spent(config.load(git.work_tree, {})),
+            *_what_may_be_spent(own),
+            *(f"this repository's settings {what}" for what in config.weakened(own)),
             *((notice,) if dirty else ()),
         ),
         complexity=e.ComplexityEstimated(
@@ -249,6 +263,10 @@ def _terms(settings: Settings, limits: Limits, prompts: str, speed: float) -> Te
         env=settings.env,
         test_seconds=settings.test_seconds,
         speed=None if math.isinf(speed) else speed,
+        isolation=settings.isolation,
+        sandbox=settings.sandbox,
+        governor=settings.governor,
+        approvals=settings.approvals,
     )
 
 
@@ -279,12 +297,15 @@ def _names(listing: str) -> tuple[str, ...]:
 
 def _flagged(settings: Settings, args: argparse.Namespace) -> Settings:
     """The settings with the flags on top."""
+    from miyabi_tui.engine.terms import Isolation
+
     flags = {
         "model": args.model,
         "alternative_model": args.alternative_model,
         "target": args.target,
         "merge": e.MergePolicy(args.merge) if args.merge else None,
         "complexity": args.complexity,
+        "isolation": Isolation(args.isolation) if args.isolation else None,
         "cache": replace(settings.cache, enabled=False) if args.no_cache else None,
         "budgets": _budgets(settings, args),
     }
@@ -448,3 +469,12 @@ def gc(args: argparse.Namespace) -> int:
         raise UsageError("a run is of one repository", "", "leave out RUN or --all-repos")
     print(anyio.run(keeping.gc, args, paths.journal_path()))
     return cli.WINNER
+
+
+def doctor(args: argparse.Namespace) -> int:
+    """`miyabi doctor`: what works on this machine, and what is missing for a race."""
+    from miyabi_tui import doctor as practice
+
+    found = practice.examine(Path(args.repo))
+    print(practice.page(found, as_json=args.json))
+    return cli.WINNER if found.ready else cli.NO_WINNER

@@ -13,17 +13,22 @@ from miyabi_tui.engine.costs.complexity import Level, applied, level_of
 from miyabi_tui.engine.errors import UsageError
 from miyabi_tui.engine.events import Complexity, MergePolicy
 from miyabi_tui.engine.models.registry import PROVIDERS, Kind, Provider, completed
+from miyabi_tui.engine.sandbox.base import EVERYWHERE
 from miyabi_tui.engine.scoring.toolchain import Commands
 from miyabi_tui.engine.terms import (
+    Approvals,
     Breaker,
     Budgets,
     Cache,
     Checkpoints,
     Fallback,
+    Governing,
+    Isolation,
     Limits,
     Positive,
     Price,
     Retry,
+    Sandboxing,
     Strategy,
     Termination,
 )
@@ -39,12 +44,13 @@ from miyabi_tui.engine.worlds import (
 from miyabi_tui.settings_file import FILE, SettingsFile
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["FILE", "Settings", "WorldSettings", "assigned", "build_worlds", "load"]
+__all__ = ["FILE", "Settings", "WorldSettings", "assigned", "build_worlds", "load", "weakened"]
 
 AUTO = "auto"
+LISTED = 9  # names in one line
 # The provider whose key is there first decides; the alternative is another model of it. OpenAI's
 # dearer gpt-6-astra is nobody's default: one whole answer of it costs more than a world may.
 DEFAULT_MODELS = {
@@ -67,6 +73,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "levels.effort": ("-1", "0", "1"),
     "complexity": (AUTO, *Complexity),
     "on_failure": tuple(Strategy),
+    "isolation": tuple(Isolation),
 }
 
 
@@ -91,6 +98,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     `complexity`: "auto" estimates how hard an issue is; `levels` say what each level races with.
     `on_failure`: what is tried, one after another, when too few worlds succeed; see `fallback`.
     `prices`: by PROVIDER/MODEL, in place of the price list's.
+    `isolation`: what keeps commands apart from the machine; `sandbox` what they may use and reach.
+    `governor`: how much heavy work runs at once. `approvals`: which commands are asked about.
     """
 
     model: str = ""
@@ -115,6 +124,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     termination: Termination = Termination()
     on_failure: tuple[Strategy, ...] = (Strategy.WAIT_FOR_HUMAN,)
     fallback: Fallback = Fallback()
+    isolation: Isolation = Isolation.AUTO
+    sandbox: Sandboxing = Sandboxing()
+    governor: Governing = Governing()
+    approvals: Approvals = Approvals()
 
 
 def load(repo: Path, env: Mapping[str, str] | None = None) -> Settings:
@@ -155,7 +168,7 @@ def _from_environment(data: dict[str, Any], env: Mapping[str, str]) -> None:
     Raises:
         UsageError: a variable holds what it cannot.
     """
-    for name in ("model", "alternative_model", "merge", "target", "complexity"):
+    for name in ("model", "alternative_model", "merge", "target", "complexity", "isolation"):
         variable = f"MIYABI_{name.upper()}"
         if value := env.get(variable):
             if value not in _CHOICES.get(name, (value,)):
@@ -198,7 +211,7 @@ def _check(settings: Settings, file: SettingsFile) -> None:
     """What the types cannot say.
 
     Raises:
-        UsageError: an unknown name, or a strategy without what it needs.
+        UsageError: an unknown name, no host, or a strategy without what it needs.
     """
     worlds = {world.lower() for world in FIVE}
     for name in sorted(name for name in settings.worlds if name.lower() not in worlds):
@@ -216,12 +229,54 @@ def _check(settings: Settings, file: SettingsFile) -> None:
             raise UsageError(
                 f"{place}a price is for one model", "", 'write [prices."PROVIDER/MODEL"]'
             )
+    _check_hosts(settings.sandbox.network, file)
     if Strategy.SWITCH_MODEL in settings.on_failure and not settings.fallback.model:
         raise UsageError(
             f"{file.place('on_failure')}switch_model needs a model to switch to",
             "",
             'set it: [fallback] model = "PROVIDER/MODEL"',
         )
+
+
+def _check_hosts(hosts: tuple[str, ...], file: SettingsFile) -> None:
+    """Each entry alone, so that it is told which is no host.
+
+    Raises:
+        UsageError: one is none.
+    """
+    from miyabi_tui.engine.sandbox.allowed import AllowList
+
+    for host in hosts:
+        try:
+            AllowList((host,))
+        except UsageError as error:
+            place = file.place("sandbox", "network")
+            raise UsageError(f"{place}{host!r} is no host", "", error.next_step) from error
+
+
+def weakened(settings: Settings) -> list[str]:
+    """What settings take away of what keeps commands apart: a repository's own need a look."""
+    sandbox, approvals = settings.sandbox, settings.approvals
+    unasked = [one for one in Approvals().ask if one not in (*approvals.ask, *approvals.deny)]
+    everywhere = EVERYWHERE in sandbox.network
+    found = {
+        "run commands as processes of this machine": settings.isolation is Isolation.PROCESS,
+        "let commands reach every host": everywhere,
+        f"let commands reach {_listed(sandbox.network)}": sandbox.network and not everywhere,
+        f"let commands read {_listed(sandbox.readable)}": sandbox.readable,
+        f"let commands see the variables {_listed(settings.env)}": settings.env,
+        f"run commands in the image {_listed((sandbox.image,))}": sandbox.image,
+        f"run commands in an image made from {_listed((sandbox.dockerfile,))}": sandbox.dockerfile,
+        f"let commands run unasked: {_listed(unasked)}": unasked,
+    }
+    return [text for text, holds in found.items() if holds]
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first few of them, in one line that does nothing to a terminal."""
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    text = ", ".join(names[:LISTED]) + more
+    return "".join(sign if sign.isprintable() else "�" for sign in text)
 
 
 def resolve_models(

@@ -46,12 +46,14 @@ def on_signals(
         asked += 1
         # The engine first: a screen whose terminal does not read cannot even leave.
         if engine is not None and asked <= 2:  # also the second: it may interrupt the first here
-            engine.stop()
+            with contextlib.suppress(Exception):  # its thread may be ending in this very moment
+                engine.stop()
         if asked == 1:
             leave()
             return
         if engine is not None and asked == 2:  # later ones do not even wait for the journal
-            engine.abandon()
+            with contextlib.suppress(Exception):  # whatever it meets, we end
+                engine.abandon()
         if at_last is not None:
             at_last()
         terminal.restore()

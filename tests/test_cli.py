@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from miyabi_tui import cli
+from miyabi_tui import cli, commands, demo
 from miyabi_tui.engine import events as e
 from miyabi_tui.engine.fold import fold
 from miyabi_tui.engine.summary import result
+from miyabi_tui.engine.terms import Isolation
 from miyabi_tui.engine.worlds import WorldId
 from miyabi_tui.headless import board, text_line
 from tests import board_states as states
@@ -23,6 +24,8 @@ from tests.processes import left_in
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from miyabi_tui.engine.request import RunRequest
 
 
 @pytest.fixture
@@ -193,6 +196,65 @@ def test_uncommitted_work_is_told_and_left_alone(
     assert "merged into miyabi/issue-add-subtracts" in out
     assert (repo / "calc/ops.py").read_text() == "# half done\n"
     assert os.listdir(repo / ".miyabi")
+
+
+def asked(*words: str) -> RunRequest:
+    """What `miyabi run` would give to the engine."""
+    args = cli.parser().parse_args(["run", "add() subtracts", *words])
+    return commands._request(args, interactive=False)[0]
+
+
+def test_isolation_by_flag_environment_and_file(
+    repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = racing.record(tmp_path / "turns", {WorldId.ALPHA: racing.FIX})
+    run = ("--model", f"replay/{turns}")
+    monkeypatch.delenv("MIYABI_ISOLATION")
+    assert asked(*run).terms.isolation is Isolation.AUTO
+    (repo / "miyabi.toml").write_text(
+        'isolation = "docker"\n[sandbox]\nmemory_gb = 1\n[governor]\nat_once = 2\n'
+        '[approvals]\ndeny = ["rm *"]\n'
+    )
+    terms = asked(*run).terms
+    assert terms.isolation is Isolation.DOCKER
+    assert (terms.sandbox.memory_gb, terms.governor.at_once) == (1, 2)
+    assert terms.approvals.deny == ("rm *",)
+    monkeypatch.setenv("MIYABI_ISOLATION", "bubblewrap")
+    assert asked(*run).terms.isolation is Isolation.BUBBLEWRAP
+    assert asked(*run, "--isolation", "process").terms.isolation is Isolation.PROCESS
+
+
+def test_a_repository_that_weakens_isolation_is_told_of(
+    repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = racing.record(tmp_path / "turns", {WorldId.ALPHA: racing.FIX})
+    (repo / "miyabi.toml").write_text(
+        'isolation = "process"\n[sandbox]\nnetwork = ["*"]\n[approvals]\nask = []\n'
+    )
+    own = "this repository's settings "
+    monkeypatch.setenv("MIYABI_ISOLATION", "bubblewrap")  # the person's own word: no notice less
+    told = asked("--model", f"replay/{turns}").notices
+    assert own + "run commands as processes of this machine" in told
+    assert own + "let commands reach every host" in told
+    assert any(one.startswith(f"{own}let commands run unasked: sudo *, su *") for one in told)
+    (repo / "miyabi.toml").unlink()
+    assert not asked("--model", f"replay/{turns}", "--isolation", "process").notices
+
+
+def test_the_demos_isolation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MIYABI_ISOLATION")
+    assert demo.isolation("") is Isolation.AUTO
+    monkeypatch.setenv("MIYABI_ISOLATION", "process")
+    assert demo.isolation("") is Isolation.PROCESS
+    assert demo.isolation("docker") is Isolation.DOCKER
+
+
+def test_the_demo_in_an_isolation_that_is_none(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MIYABI_ISOLATION", "vm")
+    assert cli.main(["demo", "--headless"]) == 2
+    assert "MIYABI_ISOLATION is 'vm' (one of auto, docker" in capsys.readouterr().err
 
 
 def test_a_merge_without_a_name_is_of_this_repository(

@@ -12,6 +12,7 @@ from miyabi_tui.engine.events import Complexity, MergePolicy
 from miyabi_tui.engine.models import registry
 from miyabi_tui.engine.models.base import Usage
 from miyabi_tui.engine.models.prices import cost_usd
+from miyabi_tui.engine.terms import Approvals, Isolation
 from miyabi_tui.engine.worlds import Effort, PromptVariant, WorldId
 
 if TYPE_CHECKING:
@@ -104,6 +105,14 @@ def test_environment_is_above_the_file(tmp_path: Path) -> None:
         ('[prices]\n"a/b" = {input = -1, output = 1}\n', "miyabi.toml:2: prices.a/b.input: Exp"),
         ("[limits]\nmax_tokens = 0\n", "miyabi.toml:2: limits.max_tokens: Expected `int` >= 1"),
         ("[providers.openai]\ntimeout_seconds = 0\n", "miyabi.toml:2: providers.openai.timeout"),
+        ('isolation = "vm"\n', "miyabi.toml:1: isolation: Invalid enum value 'vm'"),
+        ('isolation = "vm"\n', "one of auto, docker, bubblewrap, process"),
+        ("[sandbox]\nmemory_gb = 0\n", "miyabi.toml:2: sandbox.memory_gb: Expected `float` > 0"),
+        (
+            '[sandbox]\nnetwork = ["pypi.org", "https://pypi.org"]\n',
+            "miyabi.toml:2: sandbox.network: 'https://pypi.org' is no host (write example.org",
+        ),
+        ('[sandbox]\nnetwork = ["a.org:0"]\n', "sandbox.network: 'a.org:0' is no host"),
     ],
 )  # fmt: skip
 def test_a_broken_file_names_file_line_and_key(tmp_path: Path, text: str, line: str) -> None:
@@ -231,6 +240,7 @@ def test_the_environment_says_budget_and_complexity(tmp_path: Path) -> None:
         ("MIYABI_BUDGET", "inf", "0 is no budget"),
         ("MIYABI_COMPLEXITY", "hard", "one of auto, simple, medium, complex"),
         ("MIYABI_MERGE", "later", "one of ask, auto, never"),
+        ("MIYABI_ISOLATION", "vm", "one of auto, docker, bubblewrap, process"),
     ],
 )
 def test_a_wrong_variable_is_told(tmp_path: Path, variable: str, value: str, says: str) -> None:
@@ -238,6 +248,58 @@ def test_a_wrong_variable_is_told(tmp_path: Path, variable: str, value: str, say
         config.load(tmp_path, {variable: value})
 
     assert variable in str(caught.value) and says in str(caught.value)
+
+
+def test_what_keeps_commands_apart_can_be_set(tmp_path: Path) -> None:
+    text = """
+        isolation = "docker"
+        [sandbox]
+        network = ["pypi.org", "*.pythonhosted.org", "[::1]:8080", "10.0.0.7:8080"]
+        [governor]
+        at_once = 3
+        [approvals]
+        deny = ["rm -rf *"]
+    """
+    settings = config.load(write(tmp_path, text), {"MIYABI_ISOLATION": "process"})
+    assert settings.isolation is Isolation.PROCESS
+    assert (settings.sandbox.network[1], settings.governor.at_once) == ("*.pythonhosted.org", 3)
+    assert settings.approvals.deny == ("rm -rf *",)
+
+
+ASKED = ", ".join(f'"{one}"' for one in Approvals().ask)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", []),
+        ('isolation = "auto"\n[sandbox]\nmemory_gb = 1\n', []),
+        ('isolation = "process"\n', ["run commands as processes of this machine"]),
+        ('[sandbox]\nnetwork = ["*", "a.org"]\n', ["let commands reach every host"]),
+        ('[sandbox]\nnetwork = ["a.org", "b.org"]\n', ["let commands reach a.org, b.org"]),
+        ('[sandbox]\nreadable = ["/etc"]\n', ["let commands read /etc"]),
+        ('[sandbox]\nreadable = ["\\u001b[2J"]\n', ["let commands read �[2J"]),
+        ('[sandbox]\nimage = "evil:1"\n', ["run commands in the image evil:1"]),
+        ('[sandbox]\ndockerfile = "D"\n', ["run commands in an image made from D"]),
+        ('env = ["*"]\n', ["let commands see the variables *"]),
+        (f"[approvals]\nask = [{ASKED}]\n", []),
+        (f"[approvals]\nask = []\ndeny = [{ASKED}]\n", []),
+        (
+            f'[approvals]\nask = [{ASKED.replace("sudo *", "x")}]\n',
+            ["let commands run unasked: sudo *"],
+        ),
+        (
+            "[approvals]\nask = []\n",
+            [f"let commands run unasked: {', '.join(Approvals().ask)}"],
+        ),
+        (
+            f"[sandbox]\nreadable = {[f'/{n}' for n in range(20)]}\n",
+            ["let commands read /0, /1, /2, /3, /4, /5, /6, /7, /8 and 11 more"],
+        ),
+    ],
+)  # fmt: skip
+def test_what_settings_take_away_is_told(tmp_path: Path, text: str, told: list[str]) -> None:
+    assert config.weakened(config.load(write(tmp_path, text), {})) == told
 
 
 SIMPLE, MEDIUM, COMPLEX = Complexity

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from miyabi_tui.engine.worlds import default_worlds
 if TYPE_CHECKING:
     from miyabi_tui.engine.repo.git import Git
     from miyabi_tui.engine.request import RunRequest
+    from miyabi_tui.engine.terms import Isolation
 
 HERE = Path(__file__).parent
 ISSUE_NUMBER = 270
@@ -64,8 +66,23 @@ def _git(folder: Path, *args: str) -> None:
         raise GitError(f"git {args[0]} failed", done.stderr.strip())
 
 
+def isolation(asked: str) -> Isolation:
+    """What was asked for by the flag, else by MIYABI_ISOLATION, else the first that works.
+
+    Raises:
+        UsageError: the variable names none.
+    """
+    from miyabi_tui.engine.terms import Isolation
+
+    named = asked or os.environ.get("MIYABI_ISOLATION") or Isolation.AUTO
+    if named not in tuple(Isolation):
+        choices = ", ".join(Isolation)
+        raise UsageError(f"MIYABI_ISOLATION is {named!r}", "", f"one of {choices}")
+    return Isolation(named)
+
+
 def assignment(
-    folder: Path, *, speed: float, merge: MergePolicy, interactive: bool
+    folder: Path, *, speed: float, merge: MergePolicy, interactive: bool, isolation: Isolation
 ) -> tuple[RunRequest, Git]:
     """Make the repository and what is to be done in it.
 
@@ -94,6 +111,7 @@ def assignment(
             providers={"demo": Provider(Kind.REPLAY, base_url=str(HERE / "turns"))},
             commands=Commands(python=sys.executable),
             speed=None if math.isinf(speed) else speed,
+            isolation=isolation,
         ),
         recorded=True,
         interactive=interactive,
