@@ -12,6 +12,7 @@ from miyabi_tui import demo
 from miyabi_tui.app import MiyabiApp
 from miyabi_tui.engine.engine import Engine
 from miyabi_tui.engine.events import MergePolicy
+from miyabi_tui.engine.terms import Isolation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +36,7 @@ async def main() -> None:
             speed=4.0,
             merge=MergePolicy.AUTO,
             interactive=True,
+            isolation=Isolation.AUTO,
         )
         with Engine(assignment, Path(scratch, "miyabi.db")) as engine:
             app = MiyabiApp(engine)

@@ -6,11 +6,14 @@ import sys
 from typing import TYPE_CHECKING, TextIO
 
 from miyabi_tui.engine import events as e
+from miyabi_tui.engine import safety
 from miyabi_tui.engine.fold import apply
 from miyabi_tui.engine.state import RESUMABLE, RunState, WorldState, step_name
 from miyabi_tui.engine.summary import plain, reasons, result
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from miyabi_tui.engine.control import Control
 
 NAME_WIDTH = 8
@@ -157,14 +160,22 @@ def _say(record: e.Record, state: RunState) -> str:
         case e.WorldFailed(title=title, cause=cause, next_step=next_step):
             parts = [title, cause, f"({next_step})" if next_step else ""]
             return "failed: " + " ".join(part for part in parts if part)
-        case e.WinnerSelected(reason=reason):
-            return f"wins: {reason}"
+        case e.WinnerSelected(reason=reason, overridden=overridden):
+            return "\n".join([f"wins: {reason}", *_overridden(overridden)])
         case e.NoWinner(reason=reason):
             return f"no safe winner: {reason}"
         case e.Merged(branch=branch, commit=commit):
             return f"merged into {branch} ({commit[:9]})"
         case e.MergeFailed(cause=cause):
             return cause
+        case e.SandboxChosen():
+            return "\n  ".join(safety.isolation(event))
+        case e.EscapeAttempted():
+            return f"{safety.tried(event)} — {safety.stopped(event)}"
+        case e.LimitExceeded():
+            return safety.over(event)
+        case e.SlotsChanged() if safety.is_scarce(event):
+            return safety.slots(event)
         case e.RunResumed():
             return f"run {state.run_id} goes on\n{board(state)}"
         case e.WorldRestored(step=step):
@@ -179,6 +190,11 @@ def _kept(event: e.WorldRestored | e.WorldForked) -> str:
     """What was found instead, and where it is."""
     found = f": {event.found}" if isinstance(event, e.WorldRestored) and event.found else ""
     return f"{found}; what was there is kept as {event.archived}" if event.archived else found
+
+
+def _overridden(findings: Iterable[str]) -> list[str]:
+    """The security findings that the person takes with the winner."""
+    return [f"overridden by you: {finding}" for finding in findings]
 
 
 def _breaker(event: e.BreakerChanged) -> str:
@@ -200,7 +216,7 @@ def _budget(event: e.BudgetWarned | e.BudgetRaised) -> str:
 def _scored(world: WorldState) -> str:
     assert world.score is not None
     parts = ", ".join(f"{name} {points:g}" for name, points in world.score.as_dict().items())
-    lines = [parts, *(f"not eligible: {reason}" for reason in world.ineligible)]
+    lines = [parts, *(f"not eligible: {reason}" for reason in safety.reasons(world))]
     lines += [f"  {reason}" for reason in reasons(world)[len(world.ineligible) :]]
     return "\n".join(lines)
 

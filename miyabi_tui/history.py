@@ -6,13 +6,14 @@ import sys
 import time
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import msgspec
 
 from miyabi_tui import headless
 from miyabi_tui.engine import events as e
+from miyabi_tui.engine import safety
 from miyabi_tui.engine.bus import Bus
 from miyabi_tui.engine.errors import UsageError
 from miyabi_tui.engine.fold import apply, fold
@@ -21,7 +22,7 @@ from miyabi_tui.engine.naming import own_branch
 from miyabi_tui.engine.repo import git as repository
 from miyabi_tui.engine.store.journal import open_journal
 from miyabi_tui.engine.store.lock import driving, is_driven
-from miyabi_tui.engine.summary import result
+from miyabi_tui.engine.summary import plain, result
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -97,16 +98,18 @@ async def state(journal: Path, prefix: str) -> RunState:
 def page(run: RunState, *, as_json: bool) -> str:
     """One run, as a page or as the JSON of its result."""
     if as_json:
-        return msgspec.json.encode(result(run) | {"issue": run.issue.title}).decode()
+        return msgspec.json.encode(result(run) | {"issue": run.issue.title} | _safety(run)).decode()
     there = Path(run.repo).is_dir()
     number = f"#{run.issue.number} " if run.issue.number is not None else ""
     started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.started_at))
     lines = [
         f"{number}{run.issue.title}",
         f"run {run.run_id} · {started} · {run.repo} · from {run.base_ref} ({run.base_commit[:9]})",
+        *(plain("\n  ".join(safety.isolation(run.sandbox))).splitlines() if run.sandbox else []),
         "",
         headless.board(run),
         "",
+        *_incidents(run),
         headless.closing(run, resumable=run.finished and there),
     ]
     if not there:
@@ -114,6 +117,27 @@ def page(run: RunState, *, as_json: bool) -> str:
     if not run.finished:
         lines.append(f"watch it with: miyabi attach {run.run_id}")
     return "\n".join(lines)
+
+
+def _incidents(run: RunState) -> list[str]:
+    """What worlds tried and had too much of, and what the person took with the winner."""
+    lines = []
+    for world in run.worlds:
+        said = [safety.over(world.exceeded)] if world.exceeded else []
+        said += [f"{safety.tried(one)} — {safety.stopped(one)}" for one in world.escapes]
+        lines += [f"{world.id:<{headless.NAME_WIDTH + 1}}{' '.join(one.split())}" for one in said]
+    lines += [f"overridden by you: {' '.join(one.split())}" for one in run.overridden]
+    return [*map(plain, lines), ""] if lines else []
+
+
+def _safety(run: RunState) -> dict[str, Any]:
+    """The same for programs."""
+    return {
+        "isolation": run.sandbox,
+        "overridden": run.overridden,
+        "escapes": {world.id: world.escapes for world in run.worlds if world.escapes},
+        "limits": {world.id: world.exceeded for world in run.worlds if world.exceeded},
+    }
 
 
 async def merge(journal: Path, prefix: str, target: str) -> str:

@@ -10,6 +10,7 @@ import pytest
 from textual.command import CommandList
 from textual.events import Key
 from textual.geometry import Region
+from textual.widgets import Input
 
 from miyabi_tui.app import MiyabiApp
 from miyabi_tui.engine import events as e
@@ -90,8 +91,10 @@ async def until(pilot: Pilot[int], condition: Callable[[], bool]) -> None:
         (states.racing, ["2", "k", "escape"], []),
         (states.racing, ["2", "k", "y"], ["kill Beta"]),
         (states.racing, ["2", "k", "left", "enter"], ["kill Beta"]),
-        (states.choosing, ["3", "w", "n"], ["diff Gamma"]),
-        (states.choosing, ["3", "w", "down", "y"], ["diff Gamma", "pick Gamma"]),
+        (states.choosing, ["2", "w", "n"], ["diff Beta"]),
+        (states.choosing, ["2", "w", "down", "y"], ["diff Beta", "pick Beta"]),
+        (states.choosing, ["3", "w", "escape"], ["diff Gamma"]),
+        (states.choosing, ["3", "w", "down", *"gamma", "enter"], ["diff Gamma", "pick Gamma"]),
         (states.racing, ["5", "w", "y"], ["diff Epsilon", "pick Epsilon"]),
         (states.waiting_for_merge, ["m"], ["merge"]),
         (states.racing, ["2", "d", "escape", "d", "q"], ["diff Beta", "diff Beta"]),
@@ -313,6 +316,8 @@ def test_screen(snap_compare: Callable[..., bool], name: str) -> None:
 
     async def ready(pilot: Pilot[int]) -> None:
         await press(pilot, *keys)
+        for field in pilot.app.screen.query(Input):
+            field.cursor_blink = False
         await settled(pilot)
 
     assert snap_compare(shot(state()), run_before=ready, terminal_size=size)

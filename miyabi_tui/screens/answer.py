@@ -153,7 +153,8 @@ class AnswerScreen(ModalScreen["Answer | None"]):
     def refresh_now(self) -> None:
         """Show the time that is left; close when somebody else, or time, has answered."""
         if not self.is_open:
-            self.dismiss(None)
+            if self.is_active:  # a second one would take the race's screen with it
+                self.dismiss(None)
             return
         question = self.question
         if question.until is None:

@@ -10,6 +10,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from miyabi_tui.engine import safety
 from miyabi_tui.engine.events import Scope
 from miyabi_tui.engine.state import RunState
 from miyabi_tui.screens.commands import MOVES, commands
@@ -25,6 +26,7 @@ SIGNS = (
     ("◐", "evaluating: build, tests, lint, quality, security"),
     ("▲ ◆ ★", "leads, scored, winner"),
     ("⊘", "scored, but may not win: the reason stands below"),
+    ("⊗ ⚠", "over a limit, so it stands still; tried to leave"),
     ("■ ✗", "killed or cut short, failed; its files stay"),
     ("▸ │ ┃ └", "a call, its output, its errors, how it ended"),
     ("» ↺ ≈", "your words, a turn from the cache, an estimate"),
@@ -77,14 +79,25 @@ def facts(run: RunState) -> list[tuple[str, str]]:
     said += [f"{money(each)} for each world"] if each else []
     turned = sum(world.turns for world in run.worlds)
     cached = sum(world.cached for world in run.worlds)
+    work = safety.slots(run.slots) if run.slots else ""
     return [
         ("the task", complexity(run)),
         ("spent", spent(run) + (", nothing is billed" if run.recorded else "")),
         ("budgets", "" if run.recorded else ", ".join(said)),
         ("turns", f"{turned}{f', {cached} of them from the cache' if cached else ''}"),
         ("if too few win", ", then ".join(STRATEGIES[one] for one in run.terms.on_failure)),
+        *_apart(run),
+        ("heavy work", one_line(work.removeprefix("heavy work").strip(": "))),
         ("breakers", "; ".join(one_line(f"{b.provider} {b.state}") for b in run.breakers)),
     ]
+
+
+def _apart(run: RunState) -> list[tuple[str, str]]:
+    """Where commands run, and below why nowhere better."""
+    if run.sandbox is None:
+        return []
+    first, *others = map(one_line, safety.isolation(run.sandbox))
+    return [("isolation", first.removeprefix("isolation: ")), *(("", one) for one in others)]
 
 
 def _line(keys: str, what: str) -> Content:

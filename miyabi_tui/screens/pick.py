@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.widgets import Static
+from textual.widgets import Button, Input, Static
 
+from miyabi_tui.engine import safety
 from miyabi_tui.engine.scoring.score import PART_POINTS, Part
 from miyabi_tui.engine.state import WorldState, WorldStatus, rank_key
 from miyabi_tui.screens.dialog import Question
@@ -43,12 +45,69 @@ class PickQuestion(Question):
         yield DiffView(self._diff)
 
     def action_scroll_by(self, rows: int) -> None:
-        """Scroll the diff, whichever button has the focus; without a diff, the rest."""
-        diff = self.query_one(DiffView)
-        if diff.display:
+        """Scroll what does not fit, then the diff, whichever button has the focus."""
+        diff, box = self.query_one(DiffView), self.query_one(".dialog", VerticalScroll)
+        ends = box.scroll_y >= box.max_scroll_y if rows > 0 else box.scroll_y <= 0
+        if diff.display and (ends or (rows < 0 and diff.scroll_y > 0)):
             diff.scroll_relative(y=rows, animate=False)
         else:
             super().action_scroll_by(rows)
+
+
+class NameQuestion(PickQuestion):
+    """The same of a world with findings that block it: it has to be taken by its name."""
+
+    AUTO_FOCUS = "#name"
+
+    def __init__(self, run: RunState, world: WorldState, diff: Callable[[], str]) -> None:
+        super().__init__(run, world, diff)
+        self._no = "not now"
+
+    def compose(self) -> ComposeResult:
+        """As the others, with a field over the buttons."""
+        with VerticalScroll(classes="dialog", can_focus=False):
+            yield Static(self._title, classes="dialog-title", markup=False)
+            yield Static(findings_table(self._world), classes="dialog-findings", markup=False)
+            yield Static(self._text, classes="dialog-text", markup=False)
+            yield from self.body()
+            with Vertical(classes="dialog-named"):
+                with Horizontal(classes="field"):
+                    asked = f"Type {self._world.id} to take it anyway"
+                    yield Static(asked, id="name-asked", markup=False)
+                    yield Input(id="name", compact=True, select_on_focus=False)
+                with Horizontal(classes="dialog-buttons"):
+                    yield Button(f"enter  {self._yes}", id="yes", compact=True, disabled=True)
+                    yield Button(f"esc  {self._no}", id="no", compact=True)
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the world's own name stands in the field."""
+        typed = self.query_one("#name", Input).value.strip()
+        return typed.casefold() == self._world.id.casefold()
+
+    def on_input_changed(self, message: Input.Changed) -> None:
+        """Only with the name there is something to confirm."""
+        message.stop()
+        self.query_one("#yes", Button).disabled = not self.is_named
+
+    def on_input_submitted(self, message: Input.Submitted) -> None:
+        """Enter is the button."""
+        message.stop()
+        self.action_answer(True)
+
+    def action_answer(self, yes: bool) -> None:
+        """Answer and close; a yes without the name is none."""
+        if not yes or self.is_named:
+            self.dismiss(yes)
+            return
+        self.query_one("#name", Input).focus()
+        self.notify(f"Its name is {self._world.id}.", severity="warning", timeout=4, markup=False)
+
+
+def question(run: RunState, world: WorldState, diff: Callable[[], str]) -> PickQuestion:
+    """The question about this world: with its name where findings block it."""
+    asks = NameQuestion if safety.blocking(world) else PickQuestion
+    return asks(run, world, diff)
 
 
 def standing(run: RunState, world: WorldState) -> tuple[object, ...]:
@@ -59,8 +118,11 @@ def standing(run: RunState, world: WorldState) -> tuple[object, ...]:
 def consequences(run: RunState, world: WorldState) -> list[str]:
     """What picking this world means, in words."""
     lines = []
-    if world.ineligible:
-        lines.append(f"By the evidence it may not win: {one_line('; '.join(world.ineligible))}.")
+    others = [one_line(one) for one in safety.other_reasons(world)]
+    if safety.blocking(world):
+        others.insert(0, "its security findings")
+    if others:
+        lines.append(f"By the evidence it may not win: {'; '.join(others)}.")
     if override := against(run, world):
         lines.append(f"{override} Your choice is recorded as an override.")
     at_work = [one.id for one in run.worlds if not one.ended and one.id is not world.id]
@@ -104,6 +166,20 @@ def _ahead(best: WorldState, world: WorldState) -> str:
     return f"{best.id} has {total} too, and comes first in order"
 
 
+def findings_table(world: WorldState) -> Content:
+    """Each finding that blocks: its threat and severity, its place and rule, why it is one."""
+    found = safety.blocking(world)
+    many = "a security finding" if len(found) == 1 else f"{len(found)} security findings"
+    lines = [Content.styled(f"It brings {many} of high or above into your branch:", "$ink-warn")]
+    for one in found:
+        lines.append(
+            Content.styled(f"✗ {safety.kind(one)}", "bold $ink-bad")
+            + Content.styled(f"  {one_line(safety.place(one))}", "$ink-strong")
+        )
+        lines.append(Content.styled(f"  {one_line(one.message)}", "$ink-text"))
+    return Content("\n").join(lines)
+
+
 def score_table(world: WorldState) -> Content:
     """The five parts, and the reasons of the lost points."""
     if world.score is None:
@@ -119,7 +195,7 @@ def score_table(world: WorldState) -> Content:
             Content.styled(f"/{points(most)} ", "$ink-faint"),
         ]
     lines = [Content("").join(parts)]
-    lost = sorted(score.lost, key=lambda item: -item.points)
+    lost = sorted(safety.other_losses(world), key=lambda item: -item.points)
     lines += [
         Content.styled(f"−{points(item.points):<4}", "$ink-warn")
         + Content.styled(f"{item.part}: {one_line(item.reason)}", "$ink-dim")

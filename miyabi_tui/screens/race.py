@@ -236,7 +236,7 @@ class RaceScreen(Screen[None]):
             self._ask_pick(world)
 
     def _ask_pick(self, world: WorldState) -> None:
-        from miyabi_tui.screens.pick import PickQuestion, standing
+        from miyabi_tui.screens.pick import question, standing
 
         run = self.run_state
         asked_about = standing(run, world)
@@ -253,7 +253,7 @@ class RaceScreen(Screen[None]):
             else:
                 self._answered(yes, why_not_pick, world.id, self._control.pick)
 
-        self._ask(PickQuestion(run, world, lambda: self._control.diff(world.id)), answered)
+        self._ask(question(run, world, lambda: self._control.diff(world.id)), answered)
 
     def action_merge(self) -> None:
         """Merge the winner."""

@@ -7,7 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from miyabi_tui.engine.events import BreakerState, Level, Scope
+from miyabi_tui.engine.events import BreakerState, Level, QuestionKind, Scope
+from miyabi_tui.engine.safety import over, over_short
 from miyabi_tui.engine.state import RunState
 from miyabi_tui.engine.terms import Strategy
 from miyabi_tui.widgets.inert import one_line
@@ -37,11 +38,15 @@ STRATEGIES = {
 
 @dataclass(frozen=True)
 class Asked:
-    """An open question as a pane shows it: `own` is about its world, else about the whole run."""
+    """An open question as a pane shows it: `own` is about its world, else about the whole run.
+
+    `short` is its title where there is little room.
+    """
 
     title: str
     when: str
     own: bool
+    short: str = ""
 
     def line(self, room: int, about: str = "") -> str:
         """It in one line; where not all fits, the time and the key come before the title."""
@@ -97,6 +102,7 @@ def fitting(text: str, room: int) -> str:
     plain = text.removesuffix(f" · {ANSWERS}")
     head, _, tail = plain.partition(": ")
     least = head if _TRY.match(head) or head == "budget" else tail or head
+    least = plain if head == "approval" else least  # a command alone would look as if it ran
     return next((one for one in (text, short, plain, least) if cells(one) <= room), least)
 
 
@@ -125,16 +131,29 @@ def in_turn(run: RunState, world: WorldId | None) -> list[QuestionAsked]:
 
 def title(question: QuestionAsked) -> str:
     """Its title as a harmless line that begins with a capital."""
-    line = one_line(question.title)
+    return capital(one_line(question.title))
+
+
+def capital(line: str) -> str:
+    """The line, beginning with a capital."""
     return line[:1].upper() + line[1:]
 
 
 def asked(run: RunState, world: WorldId, now: float) -> Asked | None:
     """What the person is asked about this world, or about the whole run."""
     for question in in_turn(run, world):
-        if question.world in (world, None):
-            return Asked(title(question), due(question, now), question.world is world)
+        if question.world in (world, None) and _concerns(question, run.world(world)):
+            when, own = due(question, now), question.world is world
+            exceeded = run.world(world).exceeded
+            if question.kind is QuestionKind.LIMIT and own and exceeded:
+                return Asked(capital(over(exceeded)), when, own, capital(over_short(exceeded)))
+            return Asked(title(question), when, own)
     return None
+
+
+def _concerns(question: QuestionAsked, world: WorldState) -> bool:
+    """Whether a world has to do with a question of the whole run: not all want an approval."""
+    return question.kind is not QuestionKind.APPROVAL or world.waiting.startswith("approval")
 
 
 def due(question: QuestionAsked, now: float) -> str:

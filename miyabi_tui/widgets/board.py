@@ -210,6 +210,9 @@ class Board(Widget):
             fresh=bool(world.restored) and self._is_news(world, now),
             waits=waiting(world.waiting, world.waits_until, now),
             asked=asked(run, world.id, now),
+            isolation=run.sandbox.isolation if run.sandbox else None,
+            limits=run.terms.sandbox,
+            overridden=run.overridden if world.id is run.winner else (),
         )
 
     def turn_to(self, world: WorldId) -> None:

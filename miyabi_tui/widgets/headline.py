@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from textual.message import Message
 
+from miyabi_tui.engine import safety
 from miyabi_tui.engine.events import Level
 from miyabi_tui.engine.state import RunState
 from miyabi_tui.widgets.asking import (
@@ -30,6 +31,7 @@ RECORDED = "recorded turns — nothing is billed"
 RECORDED_SHORT = "recorded, not billed"
 INFO_SECONDS = 10
 LEAST_ISSUE = 12
+BROAD, WIDE = 100, 150
 RESUMED = "resumed  "
 
 
@@ -65,6 +67,9 @@ class HeadLine(ReadyRows):
         run = self._run
         right = self._progress(run, width)
         issue = self._issue(run)
+        for extra in self._slots(run, width):
+            if sum(cells(text) for text, _ in (*issue, extra, *right)) + 3 <= width:
+                right = [extra, *right]
         whole = sum(cells(text) for text, _ in (*issue, *right))
         if run.resumed and not run.finished and whole + len(RESUMED) + 3 <= width:
             right = [(RESUMED, "accent"), *right]
@@ -100,13 +105,26 @@ class HeadLine(ReadyRows):
             spans.append((str(limit), limit.ink))
         return spans
 
+    def _slots(self, run: RunState, width: int) -> list[Span]:
+        """How much heavy work may run, in few words: unless that is said below, or goes without."""
+        if run.slots is None or run.finished:
+            return []
+        scarce = safety.is_scarce(run.slots)
+        below = [run.questions, outcome(run)[0], run.breakers, warnings(run)]
+        if not any(below) if scarce else width < WIDE:
+            return []
+        return [(f"{safety.slots_short(run.slots)}  ", "warn" if scarce else "faint")]
+
     def _said(self, run: RunState, width: int) -> Span:
         if run.questions and not run.finished:
             return headline(run, self._now, width - 2), "warn"
         ended = outcome(run)
         if ended[0]:
             return ended
-        if pressing := [*(breaker(one, self._now) for one in run.breakers), *warnings(run)]:
+        pressing = [*(breaker(one, self._now) for one in run.breakers), *warnings(run)]
+        if run.slots is not None and safety.is_scarce(run.slots):
+            pressing.append(one_line(safety.slots(run.slots, short=width < BROAD)))
+        if pressing:
             return " · ".join(pressing), "warn"
         fresh = run.elapsed(self._now) < INFO_SECONDS
         notices = [one for one in run.notices if fresh or one.level is not Level.INFO]

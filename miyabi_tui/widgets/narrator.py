@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from miyabi_tui.engine import events as e
+from miyabi_tui.engine import safety
 from miyabi_tui.widgets.asking import STRATEGIES, title, waiting
 from miyabi_tui.widgets.said import Said
 from miyabi_tui.widgets.stream_text import Line, Look, StreamText
@@ -27,6 +28,7 @@ _ANSWER = (e.Channel.TEXT, e.Channel.REASONING)
 NAMED = 4
 INSTANT = 0.05
 CACHED = "↺"
+SLOT = "waiting for a slot"
 
 
 class Narrator:
@@ -162,9 +164,11 @@ class Narrator:
         self._line(Look.NOTE, "goes on")
 
     def _waiting(self, event: e.WorldWaiting) -> None:
-        if event.reason and event.reason != self._waits:
-            self._line(Look.WAITING, waiting(event.reason, event.until, self._at))
-        self._waits = event.reason
+        """Once, though its place in the queue for heavy work changes: the head has that."""
+        reason = SLOT if event.reason.startswith(SLOT) else event.reason
+        if reason and reason != self._waits:
+            self._line(Look.WAITING, waiting(reason, event.until, self._at))
+        self._waits = reason
 
     def _attempt(self, event: e.AttemptFinished) -> None:
         self._said.never_read()
@@ -178,14 +182,25 @@ class Narrator:
     def _progress(self, event: e.EvaluationProgress) -> None:
         self._line(Look.STEP, f"  {event.doing}")
 
+    def _escape(self, event: e.EscapeAttempted) -> None:
+        """In the middle of a call's output, which goes on behind it."""
+        look = Look.ESCAPE if event.stopped else Look.ESCAPED
+        self._line(look, f"{safety.tried(event)} — {safety.stopped(event)}")
+
+    def _exceeded(self, event: e.LimitExceeded) -> None:
+        self._line(Look.BAD, safety.over(event))
+
     def _scored(self, event: e.WorldScored) -> None:
         self._said.never_read()
         self._line(Look.NOTE, f"scored {points(event.score.total)} of 100")
-        for lost in event.score.lost:
+        for lost in safety.other_losses(event):
             cost = f"−{points(lost.points)} " if lost.points else ""
             self._line(Look.FACT, f"{cost}{lost.part}: {lost.reason}")
-        for reason in event.ineligible:
+        for reason in safety.other_reasons(event):
             self._line(Look.BAD, f"may not win: {reason}")
+        for finding in safety.blocking(event):
+            self._line(Look.BAD, f"may not win: {safety.kind(finding)}")
+            self._line(Look.FACT, f"{safety.place(finding)} · {finding.message}")
 
     def _killed(self, event: e.WorldKilled) -> None:
         self._said.never_read()
@@ -236,6 +251,8 @@ class Narrator:
             how = "winner by your choice" if self._picked else "picked by you"
             self._picked = False
             self._line(Look.GOOD, f"{how}{against}")
+            for finding in event.overridden:
+                self._line(Look.BAD, f"overridden by you: {finding}")
             return
         self._line(Look.GOOD, f"winner: {event.reason}".rstrip(": "))
 
@@ -283,6 +300,8 @@ _TELL: dict[type, Callable[[Narrator, Any], None]] = {
     e.WorldPaused: Narrator._paused,
     e.WorldContinued: Narrator._continued,
     e.WorldWaiting: Narrator._waiting,
+    e.EscapeAttempted: Narrator._escape,
+    e.LimitExceeded: Narrator._exceeded,
     e.AttemptFinished: Narrator._attempt,
     e.EvaluationStarted: Narrator._evaluation,
     e.EvaluationProgress: Narrator._progress,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from miyabi_tui.widgets.asking import ANSWERS, fitting, spent
+from miyabi_tui.widgets.badge import mark, tail
 from miyabi_tui.widgets.rows import ReadyRows, Span, row, strip_of
+from miyabi_tui.widgets.use import in_short, pressing
 from miyabi_tui.widgets.words import (
     PaneView,
-    gauge,
     model,
     news,
     points,
@@ -26,6 +27,7 @@ WIDE = 64
 COLLAPSED = 3
 NAME_COLUMN = 13
 SIGN_COLUMN = 12
+NAME_LEAST = 17
 
 
 def head_height(width: int) -> int:
@@ -105,10 +107,11 @@ class PaneHead(ReadyRows):
     def _wide(self, view: PaneView, width: int) -> list[Strip]:
         left = self._column(view)
         right = [(model(view.world), "text"), (f"  {sampling(view.world)}", "dim")]
-        said = self._why(view, width - 2)
+        apart = tail(view, width // 2, wide=True)
+        said = self._why(view, width - 2 - length(apart))
         return [
             row(width, left, right, self.ink, keep=length(left), margin=0),
-            row(width, [said], [], self.ink),
+            row(width, [said], apart, self.ink, keep=1),
         ]
 
     def _narrow(self, view: PaneView, width: int) -> list[Strip]:
@@ -117,39 +120,71 @@ class PaneHead(ReadyRows):
         step = f"step {world.step}  " if world.step and not world.ended and not news(view) else ""
         if view.asks or (world.waiting and cells(step + said[0]) > width - 2):
             step = ""
-        second: list[Span] = [(model(world, short=True), "text")]
-        right: list[Span] = [(sampling(world), "dim")]
         if view.asked is not None and view.asks:
-            second, right = [(view.asked.title, "text")], []
             said = (f"{view.asked.when} · {ANSWERS}", "warn")
         return [
             row(width, self._who(view), [self._sign(view)], self.ink, keep=3, margin=0),
-            row(width, second, right, self.ink, keep=10),
+            self._second(view, width),
             row(width, [(step, "faint"), said], [], self.ink),
         ]
 
+    def _second(self, view: PaneView, width: int) -> Strip:
+        """The model, or what is asked; what keeps the world apart stays in any case."""
+        world, room = view.world, width - 2
+        if view.asked is not None and view.asks:
+            apart = tail(view, 0, wide=False)
+            title, short = view.asked.title, view.asked.short
+            fits = cells(title) + 1 + length(apart) <= room
+            shown = title if fits or not short else short
+            return row(width, [(shown, "text")], apart, self.ink, keep=1)
+        name = model(world, short=True)
+        least = min(cells(name), NAME_LEAST)
+        apart = tail(view, room - least - 1, wide=False)
+        sent = [(sampling(world), "dim")]
+        if least + 1 + length([*sent, *apart]) > room:
+            sent = []
+        return row(width, [(name, "text")], [*sent, *apart], self.ink, keep=1)
+
     def _collapsed(self, view: PaneView, width: int, height: int) -> list[Strip]:
         world, wide = view.world, width >= WIDE
-        cpu, memory = gauge(world)
         left = self._column(view)
-        said_why = self._why(view, width - 4)
+        apart = tail(view, width // 3, wide)
+        said_why = self._why(view, width - 4 - length(apart))
         cost = [(spent(world), "text")]
-        measured = changed(view) if wide or said_why[1] != "warn" else []
+        measured = [changed(view)] if wide or said_why[1] != "warn" else []
         if wide:
             name = (f"{model(world, short=True)}  ", "faint")
             cost = [name, (f"{usage(world)} tok  ", "dim"), *cost]
             if not world.ended and not view.asks:
-                measured = [(f"cpu {cpu}  {memory}  ", "faint"), *measured]
+                short = pressing(view)
+                rest = [("  ", "text"), *measured[0]]
+                measured = [[*in_short(view), *rest], [*short, *rest], short or measured[0]]
         else:
             left = left[:-1] if world.step else left
-        if height == 1 and (view.asks or (world.waiting and not world.ended)):
-            short = [*left[:3], self._why(view, width - 2 - length(left[:3]))]
-            return [row(width, short, cost, self.ink, keep=length(short), margin=0)]
+        if height == 1:
+            return [self._strip(view, width, left, cost)]
         said = [*_parts(view), said_why] if wide else [said_why]
+        matters = view.asks or said_why[1] == "bad"
+        least = length(said) if matters else min(length(said), width // 2)
+        room = width - 5 - least - length(apart)
+        shown = next((one for one in measured if length(one) <= room), [])
         return [
             row(width, left, cost, self.ink, keep=length(left), margin=0),
-            row(width, said, measured, self.ink, keep=width // 2, margin=3),
+            row(width, said, [*shown, *apart], self.ink, keep=1, margin=3),
         ]
+
+    def _strip(self, view: PaneView, width: int, left: list[Span], cost: list[Span]) -> Strip:
+        """All in one row: why it waits goes before what it costs."""
+        world, alert = view.world, mark(view)
+        if view.asks or (world.waiting and not world.ended):
+            room = width - 2 - length(left[:3]) - length(alert)
+            short = [*left[:3], self._why(view, room)]
+            right = [*cost, *alert]
+            return row(width, short, right, self.ink, keep=length(short), margin=0)
+        apart = tail(view, 0, wide=False)
+        fits = length([*left, *cost, *apart]) + 2 <= width
+        right = [*cost, *(apart if fits else alert)]
+        return row(width, left, right, self.ink, keep=length(left), margin=0)
 
 
 def length(spans: list[Span]) -> int:

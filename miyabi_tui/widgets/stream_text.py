@@ -46,6 +46,8 @@ class Look(Enum):
     YOU_MORE = ("  ", "  ", "strong", "strong", True)
     NOTE = ("• ", "  ", "accent", "accent", True)
     WARNING = ("! ", "  ", "warn", "warn", True)
+    ESCAPE = ("⚠ ", "  ", "warn", "warn", True)
+    ESCAPED = ("⚠ ", "  ", "bad", "bad", True)
     WAITING = ("◷ ", "  ", "warn", "warn", True)
     QUESTION = ("? ", "  ", "warn", "warn", True)
     GOOD = ("★ ", "  ", "good", "won", True)

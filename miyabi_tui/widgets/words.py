@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from miyabi_tui.engine.events import MergeFailed, MergePolicy, Phase, RunStatus
+from miyabi_tui.engine.safety import over, reasons
 from miyabi_tui.engine.state import RunState, WorldState, WorldStatus
+from miyabi_tui.engine.terms import Isolation, Sandboxing
 from miyabi_tui.widgets.inert import one_line
 
 if TYPE_CHECKING:
     from miyabi_tui.widgets.asking import Asked
 
 QUIET_AFTER = 30
+UNSAID = Sandboxing()
 ORDINALS = ("", "1st", "2nd", "3rd", "4th", "5th", "6th", "7th", "8th", "9th")
 
 
@@ -21,7 +24,8 @@ class PaneView:
     """Everything a pane shows: the world, its standing among the others, and how quiet it is.
 
     `fresh`: what a resume or a fork did to it is still news. `waits`: why it waits, and how long
-    still. `asked`: what the person is asked.
+    still. `asked`: what the person is asked. `isolation` and `limits` hold for its commands.
+    `overridden`: the findings that the person takes with it.
     """
 
     world: WorldState
@@ -33,6 +37,9 @@ class PaneView:
     fresh: bool = False
     waits: str = ""
     asked: Asked | None = None
+    isolation: Isolation | None = None
+    limits: Sandboxing = UNSAID
+    overridden: tuple[str, ...] = ()
 
     @property
     def asks(self) -> bool:
@@ -164,6 +171,8 @@ def sign(view: PaneView) -> Sign:
             return Sign("◷", "waiting", "warn")
         case WorldStatus.RUNNING | WorldStatus.EVALUATING if view.quiet >= QUIET_AFTER:
             return Sign("◔", f"quiet {clock(view.quiet)}", "warn")
+        case WorldStatus.PAUSED if world.exceeded:
+            return Sign("⊗", "over limit", "bad")
         case WorldStatus.KILLED if world.cut_short:
             return Sign("■", "cut short", "warn")
         case WorldStatus.WON:
@@ -202,6 +211,8 @@ def why(view: PaneView, room: int = 200) -> tuple[str, str]:
     if view.asked is not None and view.asks:
         return view.asked.line(room), "warn"
     restored = news(view)
+    if world.status is WorldStatus.PAUSED and world.exceeded:
+        return f"{over(world.exceeded)} · p to go on", "bad"
     if world.status is WorldStatus.PAUSED:
         said = restored or one_line(world.doing)
         return "p to go on" + (f" · {said}" if said else ""), "dim"
@@ -210,8 +221,10 @@ def why(view: PaneView, room: int = 200) -> tuple[str, str]:
     if world.waiting:
         waits = view.waits or one_line(world.waiting)
         return waits + (" · a answers" if view.asked else ""), "warn"
+    if view.overridden:
+        return one_line(f"overridden by you: {'; '.join(view.overridden)}"), "bad"
     if world.ineligible:
-        return one_line("; ".join(world.ineligible)), "bad"
+        return one_line("; ".join(reasons(world))), "bad"
     if world.score is not None:
         if world.status is WorldStatus.WON and view.why_won:
             return one_line(view.why_won), "dim"
@@ -263,16 +276,7 @@ def outcome(run: RunState) -> tuple[str, str]:
         pick = "w picks a world anyway, " if any(one.commit for one in run.worlds) else ""
         return f"no safe winner · {pick}r takes one back, q leaves", "warn"
     if run.winner is not None:
-        score = run.world(run.winner).score
-        total = f" {points(score.total)}" if score else ""
-        how = "picked by you" if run.winner_by_person else "won"
-        head = f"{run.winner} {how}{total}"
-        if run.commit:
-            return f"{head} · merged into {run.branch} ({run.commit[:7]})", "won"
-        if run.merge_ready:
-            return f"{head} · press m to merge {run.winner} into {run.target or branch}", "won"
-        kept = "kept on its branch" if run.finished or run.merge is MergePolicy.NEVER else "merging"
-        return f"{head} · {kept}", "won"
+        return _won(run, run.target or branch), "warn" if run.overridden else "won"
     if run.finished:
         reason = one_line(run.reason)
         head = _OUTCOMES[run.status].words
@@ -281,6 +285,24 @@ def outcome(run: RunState) -> tuple[str, str]:
             said = f"{reason or head} · go on with {resume(run)}"
         return said, _OUTCOMES[run.status].ink
     return "", "dim"
+
+
+def _won(run: RunState, target: str) -> str:
+    """Who won and how, and what becomes of it."""
+    assert run.winner is not None
+    score = run.world(run.winner).score
+    total = f" {points(score.total)}" if score else ""
+    how = "picked by you" if run.winner_by_person else "won"
+    many = len(run.overridden)
+    against = f", {many} finding{'s' * (many != 1)} overridden" if many else ""
+    head = f"{run.winner} {how}{total}{against}"
+    if run.commit:
+        return f"{head} · merged into {run.branch} ({run.commit[:7]})"
+    if run.merge_ready:
+        whom = "m merges it" if many else f"press m to merge {run.winner}"
+        return f"{head} · {whom} into {target}"
+    kept = "kept on its branch" if run.finished or run.merge is MergePolicy.NEVER else "merging"
+    return f"{head} · {kept}"
 
 
 def resume(run: RunState) -> str:
