@@ -15,7 +15,7 @@ from tests.lean import make_environment
 from tests.repositories import Repository
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 # A shell starts what it puts into the background so, and nohup; programs under test must not be.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -60,6 +60,18 @@ def lean(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_environment(tmp_path_factory.mktemp("lean") / "venv")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _isolation() -> Iterator[None]:
+    """The one that is everywhere, also for what a whole module shares; its own tests choose.
+
+    Where pytest runs in a sandbox with this one's folder below its `/tmp`, it takes that for an old
+    one of its own, and removes it.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MIYABI_ISOLATION", "process")
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _own_environment(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, lean: Path
@@ -85,6 +97,7 @@ def _own_environment(
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(lean.parents[2] / "cache"))  # bandit looks around once
     monkeypatch.setenv("MIYABI_STATE_DIR", str(home / "state"))
+    monkeypatch.setenv("MIYABI_ISOLATION", "process")
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 """An engine in a process of its own that is killed with -9 at a given event.
 
 `python -m tests.killed JOURNAL REPO RECORDING KIND RUN` begins a race of the recording, or resumes
-RUN where it is not empty, and kills itself as soon as it sees a new event of that kind.
+RUN where it is not empty, and kills itself as soon as a new event of that kind is written: in the
+engine's own thread, which does nothing in between.
 """
 
 from __future__ import annotations
@@ -13,11 +14,17 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+from unittest import mock
 
 from miyabi_tui.engine import events as e
 from miyabi_tui.engine.engine import Engine
 from miyabi_tui.engine.repo.git import open_repository
+from miyabi_tui.engine.subscription import BufferedSubscription
 from tests import racing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = Path(__file__).parent.parent
 
@@ -45,6 +52,18 @@ def last_seq(journal: Path, run: str) -> int:
     return int(seq)
 
 
+def killing(kind: str, known: int) -> Callable[[BufferedSubscription, list[e.Record]], None]:
+    """Takes records as a subscription does, unless one is new and of that kind."""
+    put = BufferedSubscription.put
+
+    def take(subscription: BufferedSubscription, records: list[e.Record]) -> None:
+        if any(one.seq > known and type(one.event).__name__ == kind for one in records):
+            os.kill(os.getpid(), signal.SIGKILL)
+        put(subscription, records)
+
+    return take
+
+
 def main(journal: Path, repo: Path, recording: Path, kind: str, run: str) -> None:
     """See the module."""
     request = racing.request_for(repo, recording, merge=e.MergePolicy.AUTO)
@@ -56,12 +75,8 @@ def main(journal: Path, repo: Path, recording: Path, kind: str, run: str) -> Non
     )
     sys.stdout.write(engine.run_id)
     sys.stdout.flush()
-
-    def kill(engine: Engine, record: e.Record, state: object) -> None:
-        if record.seq > known and type(record.event).__name__ == kind:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    state, _ = racing.drive(engine, kill)
+    with mock.patch.object(BufferedSubscription, "put", killing(kind, known)):
+        state, _ = racing.drive(engine)
     sys.exit(f"it came to its end without {kind}: {state.status} {state.reason}")
 
 

@@ -26,6 +26,25 @@ def alive(pid: int) -> bool:
     return state(pid) not in ("", "Z", "X")
 
 
+def stands_still(pid: int) -> bool:
+    """Whether the kernel lets it do nothing: it is stopped, or its control group is frozen."""
+    if state(pid) in ("T", "t"):
+        return True
+    try:
+        own = next(
+            line for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines() if "::" in line
+        )
+        group = own.split("::", 1)[1].lstrip("/")
+        roots = (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified"))
+        return any(
+            "frozen 1" in (root / group / "cgroup.events").read_text()
+            for root in roots
+            if (root / group / "cgroup.events").exists()
+        )
+    except (OSError, StopIteration):
+        return False
+
+
 async def until(condition: Callable[[], bool]) -> None:
     """Return when something that the kernel does has happened: nobody tells, so it is asked."""
     with anyio.fail_after(20):

@@ -7,9 +7,9 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from miyabi_tui.engine.sandbox.environment import world_environment
-from miyabi_tui.engine.sandbox.process import ProcessSandbox
 from miyabi_tui.engine.scoring.measure import Measurer
 from miyabi_tui.engine.scoring.toolchain import Commands, find_toolchain
+from tests.places import bare
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,7 +50,7 @@ class Project:
     ) -> Measurement:
         """What miyabi measures of it; `changed` are all files where not given."""
         toolchain = find_toolchain(repo or self.root, self.files, commands or Commands())
-        sandbox = ProcessSandbox(world_environment(None, path_first=toolchain.path_first))
+        sandbox = bare(world_environment(None, path_first=toolchain.path_first))
         measurer = Measurer(toolchain, sandbox, self.root, self.scratch, limit)
 
         async def progress(doing: str) -> None:

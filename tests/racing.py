@@ -14,7 +14,7 @@ from miyabi_tui.engine.models.registry import Kind, Provider
 from miyabi_tui.engine.repo.git import open_repository, resolve_commit
 from miyabi_tui.engine.request import RunRequest
 from miyabi_tui.engine.state import RunState
-from miyabi_tui.engine.terms import Terms
+from miyabi_tui.engine.terms import Governing, Isolation, Sandboxing, Terms
 from miyabi_tui.engine.worlds import WorldConfig, WorldId, default_worlds
 
 if TYPE_CHECKING:
@@ -110,7 +110,11 @@ def record(folder: Path, turns: dict[WorldId, Turns]) -> Path:
 
 
 def request_for(repo: Path, recording: Path, **changes: Any) -> RunRequest:
-    """A request to race the recorded worlds on `repo`."""
+    """A request to race the recorded worlds on `repo`.
+
+    Under the isolation that is everywhere, without waiting for slots, and with the test's own
+    folder to be read: isolation and governor have tests of their own.
+    """
     names = {path.stem for path in recording.glob("*.json")}
     worlds: tuple[WorldConfig, ...] = tuple(
         world for world in default_worlds("t/t", "t/t") if world.id.value.lower() in names
@@ -118,6 +122,9 @@ def request_for(repo: Path, recording: Path, **changes: Any) -> RunRequest:
     terms: dict[str, Any] = {
         "providers": {"t": Provider(Kind.REPLAY, base_url=str(recording))},
         "speed": None,
+        "isolation": Isolation.PROCESS,
+        "governor": Governing(enabled=False),
+        "sandbox": Sandboxing(readable=(str(repo.parent),)),
     }
     terms |= {name: changes.pop(name) for name in Terms.__struct_fields__ if name in changes}
     settings: dict[str, Any] = {

@@ -37,8 +37,8 @@ from miyabi_tui.engine.models.canonical import Ground, Key, Keys, Names
 from miyabi_tui.engine.models.recall import Recall
 from miyabi_tui.engine.repo.worktrees import FiveWorldsManager
 from miyabi_tui.engine.sandbox.environment import world_environment
-from miyabi_tui.engine.sandbox.process import ProcessSandbox
 from miyabi_tui.engine.worlds import Effort, WorldId, default_worlds
+from tests.places import bare
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,7 +111,7 @@ async def conversation(
     environment = world_environment(
         world.id, path_first=[lean.parent], ports=ports, base={**os.environ, "TMPDIR": temporary}
     )
-    box = tools.Toolbox(worktree.path, ProcessSandbox(environment))
+    box = tools.Toolbox(worktree.path, bare(environment))
     history: tuple[Message, ...] = (UserMessage(first_message(issue)),)
     turns = []
     for number, command in enumerate(COMMANDS):

@@ -1,23 +1,16 @@
-"""What a world's commands see of the user's environment, and the ports they get."""
+"""What a world's commands see of the user's environment."""
 
 from __future__ import annotations
 
 import os
-import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from miyabi_tui.engine.sandbox.environment import (
-    FIRST_PORT,
-    LAST_PORT,
-    PORTS_PER_WORLD,
-    free_ports,
-    world_environment,
-)
-from miyabi_tui.engine.sandbox.process import ProcessSandbox
+from miyabi_tui.engine.sandbox.environment import world_environment
 from miyabi_tui.engine.worlds import WorldId
+from tests.places import bare
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -80,23 +73,9 @@ async def test_a_command_has_this_environment_and_no_other(
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "hush")
     monkeypatch.setenv("UNLISTED", "hush")
-    sandbox = ProcessSandbox(world_environment(WorldId.ALPHA))
+    sandbox = bare(world_environment(WorldId.ALPHA))
     result = await sandbox.exec(("env",), cwd=tmp_path, time_limit=60, env={"MORE": "1"})
     names = {line.split("=")[0] for line in result.output.splitlines()}
     assert "hush" not in result.output
     assert {"PATH", "MIYABI_WORLD", "NO_COLOR", "MORE"} <= names
     assert "UNLISTED" in os.environ
-
-
-def test_ports_are_apart_free_and_below_the_ephemeral_ones() -> None:
-    ranges = free_ports(6)
-    assert len({port for ports in ranges for port in ports}) == 6 * PORTS_PER_WORLD
-    assert all(FIRST_PORT <= ports[0] and ports[-1] < LAST_PORT for ports in ranges)
-
-
-def test_a_range_with_a_port_in_use_is_left_out() -> None:
-    [expected] = free_ports(1, seed=7)
-    with socket.socket() as used:
-        used.bind(("127.0.0.1", expected[3]))
-        used.listen()
-        assert expected not in free_ports(30, seed=7)

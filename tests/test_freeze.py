@@ -9,9 +9,10 @@ import anyio
 import psutil
 import pytest
 
-from miyabi_tui.engine.sandbox import process as sandbox_process
+from miyabi_tui.engine.sandbox import local as sandbox_local
 from miyabi_tui.engine.sandbox.deadline import Deadline
-from miyabi_tui.engine.sandbox.process import ProcessSandbox
+from miyabi_tui.engine.sandbox.table import ProcessTable
+from tests.places import bare
 from tests.processes import Pids, state, until, until_gone, until_state
 from tests.virtual_time import VIRTUAL
 
@@ -30,7 +31,7 @@ class World:
     """A sandbox in which one command at a time runs in the background."""
 
     def __init__(self, group: TaskGroup, cwd: Path) -> None:
-        self.sandbox = ProcessSandbox({"PATH": os.environ["PATH"]})
+        self.sandbox = bare({"PATH": os.environ["PATH"]})
         self.pids = Pids()
         self.result: ExecResult | None = None
         self.ended = anyio.Event()
@@ -55,7 +56,7 @@ class World:
 
 @pytest.fixture
 async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
-    monkeypatch.setattr(sandbox_process, "GRACE_SECONDS", 0.2)
+    monkeypatch.setattr(sandbox_local, "GRACE_SECONDS", 0.2)
     async with anyio.create_task_group() as group:
         made = World(group, tmp_path)
         yield made
@@ -110,7 +111,7 @@ async def test_the_time_limit_goes_on_after_the_thaw(world: World) -> None:
 async def test_a_command_begun_while_frozen_waits(world: World) -> None:
     await world.sandbox.freeze()
     world.start("echo 1; sleep 0.05; echo 2")
-    await until(lambda: world.sandbox.usage().processes > 0)
+    await until(lambda: world.sandbox.usage(ProcessTable.read()).processes > 0)
     await anyio.sleep(0.2)
     assert not world.ended.is_set()
     await world.sandbox.thaw()

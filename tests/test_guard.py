@@ -25,6 +25,7 @@ from miyabi_tui.engine.models.registry import Kind
 from miyabi_tui.engine.terms import Breaker, Budgets, Limits, Retry, Terms
 from miyabi_tui.engine.worlds import WorldId
 from tests.guarding import QUICK, Desk, answered, desk, turn
+from tests.processes import until
 from tests.wire_server import Fault, Say, WireRequest, WireServer, limit_headers
 
 if TYPE_CHECKING:
@@ -357,6 +358,7 @@ async def test_worlds_that_hit_a_budget_together_are_asked_once(tmp_path: Path) 
                 for world in list(WorldId)[:5]:
                     group.start_soon(work, world)
                 await at.record.until(lambda run: bool(run.questions))
+                await until(lambda: sum(bool(told) for told in at.waits.values()) == 5)
                 await anyio.sleep(0.05)
                 assert at.questions.answer("budget:month:", "finish")
             assert len(ended) == 5 and not server.requests

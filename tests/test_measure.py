@@ -51,7 +51,7 @@ async def test_a_flat_project(project: Project) -> None:
     assert not [one for one in measured.security if one.rule == "B101"]  # asserts in tests
     assert (measured.lint_remark, measured.security_remark) == ("", "")
     assert project.entries() == before  # nothing is left in the worktree
-    assert project.said == ["building", "running the tests", "linting and scanning"]
+    assert project.said == ["linting and scanning", "building", "running the tests"]
 
 
 async def test_a_src_project_is_measured_itself_and_not_the_installed_one(

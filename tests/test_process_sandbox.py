@@ -11,23 +11,28 @@ import anyio
 import pytest
 
 from miyabi_tui.engine.events import Channel
-from miyabi_tui.engine.sandbox import process as sandbox_process
+from miyabi_tui.engine.sandbox import local as sandbox_local
+from miyabi_tui.engine.sandbox.capture import STREAMED_AT_MOST
 from miyabi_tui.engine.sandbox.output import HeadTail, head_tail
-from miyabi_tui.engine.sandbox.process import STREAMED_AT_MOST, ProcessSandbox
+from miyabi_tui.engine.sandbox.table import ProcessTable
+from tests.places import bare
 from tests.processes import Pids, alive, until, until_gone
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from miyabi_tui.engine.sandbox.process import ProcessSandbox
+
 pytestmark = pytest.mark.anyio
 LONG = 60.0
+KEPT = 1 if sys.platform == "linux" else 0  # the process that keeps a command to its folders
 
 
 @pytest.fixture
 async def sandbox(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ProcessSandbox]:
-    monkeypatch.setattr(sandbox_process, "GRACE_SECONDS", 0.2)
-    made = ProcessSandbox({"PATH": os.environ["PATH"]})
+    monkeypatch.setattr(sandbox_local, "GRACE_SECONDS", 0.2)
+    made = bare({"PATH": os.environ["PATH"]})
     yield made
     await made.stop()
 
@@ -76,6 +81,10 @@ async def test_a_command_that_kills_itself(shell: Shell) -> None:
 
 async def test_standard_input_is_empty(shell: Shell) -> None:
     assert await shell.run("cat; read line || echo none") == (0, "none\n")
+
+
+async def test_a_pipe_that_nobody_reads_ends_its_writer(shell: Shell) -> None:
+    assert await shell.run("yes | head -1; echo ${PIPESTATUS[0]}") == (0, "y\n141\n")
 
 
 async def test_ten_megabytes_on_each_pipe(shell: Shell) -> None:
@@ -158,13 +167,13 @@ async def test_groups_that_a_command_made_end_too(shell: Shell, how: str) -> Non
 async def test_a_child_in_the_background_holds_nothing_up(
     shell: Shell, background: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sandbox_process, "GRACE_SECONDS", 30.0)
+    monkeypatch.setattr(sandbox_local, "GRACE_SECONDS", 30.0)
     started = time.monotonic()
     assert await shell.run(f"{background} echo done") == (0, "done\n")
     assert time.monotonic() - started < 5
 
 
-async def test_a_child_in_a_session_of_its_own_is_found_by_stop(
+async def test_a_child_in_a_session_of_its_own_ends_with_its_command(
     sandbox: ProcessSandbox, tmp_path: Path
 ) -> None:
     pids = Pids()
@@ -174,15 +183,32 @@ async def test_a_child_in_a_session_of_its_own_is_found_by_stop(
     )
     assert "done" in result.output
     [pid] = await pids.first()
-    assert alive(pid)
-    await sandbox.stop()
     await until_gone(pid)
+
+
+async def test_a_child_in_a_session_of_its_own_is_found_by_stop(
+    sandbox: ProcessSandbox, tmp_path: Path
+) -> None:
+    pids = Pids()
+    script = "(setsid bash -c 'echo $$; exec sleep 600' &); exec sleep 600"
+    async with anyio.create_task_group() as group:
+
+        async def run() -> None:
+            await sandbox.exec(
+                ("bash", "-c", script), cwd=tmp_path, time_limit=LONG, on_output=pids
+            )
+
+        group.start_soon(run)
+        [pid] = await pids.first()
+        assert alive(pid)
+        await sandbox.stop()
+        await until_gone(pid)
 
 
 async def test_the_exit_code_counts_even_if_the_pipes_are_held_beyond_the_limit(
     sandbox: ProcessSandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sandbox_process, "GRACE_SECONDS", 30.0)
+    monkeypatch.setattr(sandbox_local, "GRACE_SECONDS", 30.0)
     script = "setsid sleep 600 & disown; echo done; exit 4"
     result = await sandbox.exec(("bash", "-c", script), cwd=tmp_path, time_limit=1.5)
     assert (result.exit_code, result.timed_out, result.output) == (4, False, "done\n")
@@ -204,7 +230,7 @@ async def test_cancellation_ends_the_group(
         group.cancel_scope.cancel()
     for pid in found:
         await until_gone(pid)
-    assert sandbox.usage().processes == 0
+    assert sandbox.usage(ProcessTable.read()).processes == 0
 
 
 # --- what cannot be run ---------------------------------------------------------------------------
@@ -245,8 +271,8 @@ async def test_usage_is_measured(sandbox: ProcessSandbox, tmp_path: Path) -> Non
 
         group.start_soon(run)
         await pids.first()
-        before = sandbox.usage()
-        assert before.processes == 1
+        before = sandbox.usage(ProcessTable.read())
+        assert before.processes == KEPT + 1
         assert before.memory_bytes > 50_000_000
-        await until(lambda: sandbox.usage().cpu_seconds > before.cpu_seconds)
+        await until(lambda: sandbox.usage(ProcessTable.read()).cpu_seconds > before.cpu_seconds)
         group.cancel_scope.cancel()

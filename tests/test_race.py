@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,7 +22,7 @@ from miyabi_tui.engine.state import RunState, WorldStatus
 from miyabi_tui.engine.store.journal import Journal
 from miyabi_tui.engine.worlds import FIVE, WorldId
 from tests import racing
-from tests.processes import left_in
+from tests.processes import left_in, stands_still
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -145,6 +144,9 @@ def test_one_world_failing_leaves_the_others_alone(
     assert state.winner is BETA
 
 
+SAID = (e.Channel.STDOUT, "ready\n")
+
+
 def test_pause_freezes_and_go_on_finishes(repo: Path, journal: Path, tmp_path: Path) -> None:
     marker = tmp_path / "go"
     waits = [
@@ -156,32 +158,31 @@ def test_pause_freezes_and_go_on_finishes(repo: Path, journal: Path, tmp_path: P
 
     def act(engine: Engine, record: e.Record, state: RunState) -> None:
         event = record.event
-        if isinstance(event, e.Output) and "ready" in event.text and not seen:
+        if isinstance(event, e.Output) and (event.channel, event.text) == SAID and not seen:
             seen.append("ready")
             engine.pause(ALPHA)
         if isinstance(event, e.WorldPaused):
             assert state.world(ALPHA).status is WorldStatus.PAUSED
-            seen.append(_states_of(tmp_path))
+            seen.append(_frozen(tmp_path))
             marker.touch()
             engine.proceed(ALPHA)
 
     state, _ = racing.race(racing.request_for(repo, recording), journal, act)
 
-    assert seen == ["ready", psutil.STATUS_STOPPED]
+    assert seen == ["ready", "frozen"]
     assert state.winner is ALPHA
 
 
-def _states_of(folder: Path) -> str:
-    """The state of the shell that waits for the marker in `folder`; it takes a moment to stop."""
+def _frozen(folder: Path) -> str:
+    """Whether the shell that waits for the marker in `folder` is frozen; that takes a moment."""
     found = "none"
     for process in psutil.process_iter(["cmdline"]):
-        words = " ".join(process.info["cmdline"] or [])
-        if f"! -e {folder}" in words and process.pid != os.getpid():
-            end = time.monotonic() + 20
+        words = process.info["cmdline"] or []
+        if words[:2] == ["bash", "-c"] and f"! -e {folder}" in words[2]:
+            found, end = "goes on", time.monotonic() + 20
             while time.monotonic() < end:
-                found = str(process.status())
-                if found == psutil.STATUS_STOPPED:
-                    return found
+                if stands_still(process.pid):
+                    return "frozen"
     return found
 
 
@@ -440,3 +441,29 @@ def test_two_runs_at_once_take_two_branches(repo: Path, journal: Path, tmp_path:
     assert {state.branch for state in states} == {"miyabi/issue-7", "miyabi/issue-7-2"}
     for state in states:
         assert racing.git(repo, "rev-list", "--count", f"main..{state.branch}") == "1"
+
+
+def test_picked_before_its_review_finds_something_grave_it_has_to_be_picked_again(
+    repo: Path, journal: Path, tmp_path: Path
+) -> None:
+    unsafe = [racing.UNSAFE[0][:1], *racing.UNSAFE]
+    recording = racing.record(tmp_path / "turns", {ALPHA: unsafe, BETA: racing.FIX})
+    picked: list[int] = []
+
+    def act(engine: Engine, record: e.Record, state: RunState) -> None:
+        if isinstance(record.event, e.StepFinished) and record.event.world is ALPHA and not picked:
+            picked.append(record.seq)
+            engine.pick(ALPHA)
+        if isinstance(record.event, e.NoWinner):
+            engine.pick(ALPHA)
+        if isinstance(record.event, e.MergeReady):
+            engine.stop()
+
+    request = racing.request_for(repo, recording, interactive=True)
+    state, records = racing.race(request, journal, act)
+
+    chosen = [one.event for one in records if isinstance(one.event, e.NoWinner | e.WinnerSelected)]
+    assert [type(one) for one in chosen] == [e.NoWinner, e.WinnerSelected]
+    assert state.winner is ALPHA
+    assert [one.split()[1] for one in state.overridden] == ["B602"]
+    assert "to take it with that, pick it again" in " ".join(one.text for one in state.notices)

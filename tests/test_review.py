@@ -11,9 +11,9 @@ from miyabi_tui.engine import events as e
 from miyabi_tui.engine.agents.review import ReviewAgent
 from miyabi_tui.engine.repo.worktrees import FiveWorldsManager, Worktree, commit_all
 from miyabi_tui.engine.sandbox.environment import world_environment
-from miyabi_tui.engine.sandbox.process import ProcessSandbox
 from miyabi_tui.engine.scoring.toolchain import Commands, find_toolchain
 from miyabi_tui.engine.worlds import WorldId
+from tests.places import OneSite, bare
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +36,7 @@ class Office:
     def __init__(self, repo: Repository, commands: Commands, scratch: Path) -> None:
         self.events: list[e.AnyEvent] = []
         self.five = FiveWorldsManager(repo.opened(), repo.head, "issue-1", "task")
-        self.sandbox = ProcessSandbox(world_environment(None))
+        self.sites = OneSite(bare(world_environment(None)))
         toolchain = find_toolchain(repo.path, repo.git("ls-files").splitlines(), commands, {})
         self.reviewer = ReviewAgent(toolchain, self, scratch, 30.0)
 
@@ -47,13 +47,13 @@ class Office:
         self.events.append(event)
 
     async def base(self) -> e.BaseMeasured:
-        await self.reviewer.measure_base(await self.five.spawn_base(), self.sandbox)
+        await self.reviewer.measure_base(await self.five.spawn_base(), self.sites)
         [measured] = [event for event in self.events if isinstance(event, e.BaseMeasured)]
         return measured
 
     async def review(self, worktree: Worktree, world: WorldId = ALPHA) -> e.WorldScored:
         commit = await commit_all(worktree, "work")
-        await self.reviewer.review(world, worktree, self.sandbox, commit)
+        await self.reviewer.review(world, worktree, self.sites.site, commit)
         return next(
             one for one in self.events if isinstance(one, e.WorldScored) and one.world is world
         )

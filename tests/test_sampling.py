@@ -18,13 +18,13 @@ from miyabi_tui.engine.fold import apply
 from miyabi_tui.engine.repo.worktrees import FiveWorldsManager
 from miyabi_tui.engine.sampler import Sampler, sweep
 from miyabi_tui.engine.sandbox.environment import world_environment
-from miyabi_tui.engine.sandbox.process import ProcessSandbox
 from miyabi_tui.engine.scoring.measurement import Measurement
 from miyabi_tui.engine.scoring.sampling import Bench, Machine, Sample, has_room
 from miyabi_tui.engine.scoring.toolchain import Commands, find_toolchain
 from miyabi_tui.engine.state import RunState
 from miyabi_tui.engine.worlds import WorldId, default_worlds
 from tests import racing
+from tests.places import OneSite, bare
 from tests.processes import until
 from tests.repositories import Repository
 
@@ -73,9 +73,9 @@ class Site:
         toolchain = find_toolchain(repo.path, files, commands)
         self.folder = repo.path / ".miyabi" / "samples" / "task"
         self.manager = FiveWorldsManager(git, repo.head, "issue-1", "task")
-        self.sandbox = ProcessSandbox(world_environment(None, path_first=toolchain.path_first))
+        self.sites = OneSite(bare(world_environment(None, path_first=toolchain.path_first)))
         self.bench = Bench(
-            git, toolchain, self.sandbox, self.folder, tmp / "reports", self.manager.include
+            git, toolchain, self.sites, self.folder, tmp / "reports", self.manager.include
         )
         self.reviewer = ReviewAgent(toolchain, self, tmp / "reviews", SECONDS)
         self.sampler = Sampler(
@@ -280,7 +280,7 @@ async def test_a_sample_makes_way_for_a_review_and_is_taken_again(
         await _until_hanging(site)
         base = await site.manager.spawn_base()
         with anyio.fail_after(20):
-            await site.reviewer.measure_base(base, ProcessSandbox(world_environment(None)))
+            await site.reviewer.measure_base(base, OneSite(bare(world_environment(None))))
         assert site.state.base is not None and site.sample_of() is None
         await _until_hanging(site)
         group.cancel_scope.cancel()

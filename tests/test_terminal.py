@@ -33,7 +33,7 @@ def test_the_demo_from_start_to_merge(tmp_path: Path, lean: Path) -> None:
         assert "recorded" in first
         terminal.until("42 of 45 tests pass")
         terminal.resize(200, 50)
-        terminal.until("merged into miyabi/issue-270")
+        terminal.until("merged into miyabi/issue-270", timeout=80)  # measured one after another
         terminal.press("1", "d")
         terminal.until("+++ b/tally/entries.py")
         terminal.press("d")
@@ -109,8 +109,8 @@ def assert_no_process_in(repo: Path) -> None:
 
 
 STUBBORN: racing.Turns = [
-    [("bash", {"command": "trap '' TERM; echo sleeping; while :; do sleep 0.1; done"})]
-]
+    [("bash", {"command": "trap '' TERM; echo slee''ping; while :; do sleep 0.1; done"})]
+]  # the word comes from the command itself, not from the line that names it
 
 
 def test_a_second_signal_ends_at_once_with_all_processes_and_a_sane_terminal(

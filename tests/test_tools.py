@@ -18,7 +18,7 @@ from miyabi_tui.engine.agents.tools import (
     summary,
 )
 from miyabi_tui.engine.models.base import ToolCall
-from miyabi_tui.engine.sandbox.process import ProcessSandbox
+from tests.places import bare
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +32,7 @@ class Desk:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.streamed = ""
-        self._toolbox = Toolbox(root, ProcessSandbox({"PATH": os.environ["PATH"]}))
+        self._toolbox = Toolbox(root, bare({"PATH": os.environ["PATH"]}))
 
     async def call(self, name: str, **arguments: object) -> ToolResult:
         import msgspec
