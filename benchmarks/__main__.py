@@ -10,7 +10,10 @@ from benchmarks import (
     journal,
     kills,
     limiter,
+    monitor,
     resume_fold,
+    sandbox,
+    spawn,
     spending,
     startup,
 )
@@ -25,6 +28,9 @@ ALL = (
     limiter,
     guard,
     spending,
+    sandbox,
+    monitor,
+    spawn,
     kills,
 )
 

@@ -29,9 +29,9 @@ FILES, IN_A_FOLDER, ROUNDS = 10_000, 50, 31
 TWO_STEPS = "git add -A && git write-tree"
 
 
-def repository(path: Path) -> Path:
-    """A repository with all those files in its first commit."""
-    for number in range(FILES):
+def repository(path: Path, files: int = FILES) -> Path:
+    """A repository with so many files in its first commit."""
+    for number in range(files):
         file = path / f"d{number // IN_A_FOLDER % 20}/e{number // IN_A_FOLDER}/f{number}.py"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(f"x = {number}\n" * 20)

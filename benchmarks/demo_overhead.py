@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks.common import verdict
 from miyabi_tui.cli import main as miyabi
-from miyabi_tui.engine.sandbox.process import ProcessSandbox
+from miyabi_tui.engine.sandbox.local import LocalSandbox
 
 ROUNDS = 3
 
@@ -26,20 +26,20 @@ ROUNDS = 3
 def race(folder: Path) -> tuple[float, float, list[tuple[list[str], Path, dict[str, str]]]]:
     """Seconds of the demo, CPU seconds of the engine itself, and its commands."""
     commands: list[tuple[list[str], Path, dict[str, str]]] = []
-    genuine = ProcessSandbox.exec
+    genuine = LocalSandbox.exec
 
     async def noted(self: Any, argv: Any, **options: Any) -> Any:
         env = {**self._env, **(options.get("env") or {})}
         commands.append((list(argv), options["cwd"], env))
         return await genuine(self, argv, **options)
 
-    ProcessSandbox.exec = noted  # type: ignore[method-assign]
+    LocalSandbox.exec = noted  # type: ignore[method-assign]
     before, started = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             code = miyabi(["demo", "--headless", "--speed", "max", "--keep", str(folder)])
     finally:
-        ProcessSandbox.exec = genuine  # type: ignore[method-assign]
+        LocalSandbox.exec = genuine  # type: ignore[method-assign]
     seconds = time.perf_counter() - started
     after = resource.getrusage(resource.RUSAGE_SELF)
     assert code == 0
