@@ -149,7 +149,7 @@ async def test_without_a_person_patience_with_a_rate_limit_ends(tmp_path: Path) 
 
 async def test_five_faults_open_the_breaker_and_one_call_tries_it(tmp_path: Path) -> None:
     """A provider that is down for a while: everybody waits, nobody fails."""
-    terms = Terms(retry=Retry(first_seconds=0.2), breaker=Breaker(seconds=0.5))
+    terms = Terms(retry=Retry(first_seconds=0.6), breaker=Breaker(seconds=1.0))
     down = anyio.Event()
 
     def script(_request: WireRequest) -> Answer:

@@ -54,7 +54,7 @@ first_seconds = 0.05
 [breaker]
 seconds = 0.3
 [providers.{provider}]
-timeout_seconds = 1.0
+timeout_seconds = 2.0
 [prices."{provider}/test-model"]
 input = 10.0
 output = 100.0
