@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -931,3 +932,29 @@ class FakeControl:
         """The sample diff."""
         self.asked.append(f"diff {world}")
         return self._diff
+
+    def records(
+        self,
+        *,
+        world: WorldId | None = None,
+        after: int = 0,
+        before: int | None = None,
+        streams: bool = True,
+        newest: int | None = None,
+    ) -> list[e.Record]:
+        """What has happened in the script."""
+        measured = (e.Output, e.Gauges, e.TurnMetered)
+        found = [
+            one
+            for one in self.script.records
+            if after < one.seq
+            and (before is None or one.seq < before)
+            and (world is None or e.world_of(one.event) is world)
+            and (streams or not isinstance(one.event, measured))
+        ]
+        return found if newest is None else found[-newest:]
+
+    def worktree(self, world: WorldId) -> Path | None:
+        """A folder that is not there."""
+        self.asked.append(f"worktree {world}")
+        return Path(f"/nowhere/{world.lower()}")

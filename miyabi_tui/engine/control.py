@@ -13,6 +13,8 @@ import msgspec
 from miyabi_tui.engine.worlds import Effort, PromptVariant, WorldId
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from miyabi_tui.engine.events import Record
 
 
@@ -110,4 +112,27 @@ class Control(Protocol):
 
         Blocks for a git call: from a thread, never from an event loop.
         """
+        ...
+
+    def records(
+        self,
+        *,
+        world: WorldId | None = None,
+        after: int = 0,
+        before: int | None = None,
+        streams: bool = True,
+        newest: int | None = None,
+    ) -> list[Record]:
+        """What the journal has of the run, in order: events with `after` < number < `before`.
+
+        Of one world where it is named; without `streams` neither its text nor its gauges; of many
+        only the `newest` so many. Blocks for a read of the file: from a thread.
+
+        Raises:
+            StoreError: they cannot be read.
+        """
+        ...
+
+    def worktree(self, world: WorldId) -> Path | None:
+        """Where the world's files are; None before it has any."""
         ...

@@ -199,6 +199,33 @@ class Engine:
         worktree = self._race.worktree(world) if self._race else None
         return present_diff(worktree) if worktree else ""
 
+    def records(
+        self,
+        *,
+        world: WorldId | None = None,
+        after: int = 0,
+        before: int | None = None,
+        streams: bool = True,
+        newest: int | None = None,
+    ) -> list[e.Record]:
+        """See `Control.records`."""
+        from miyabi_tui.engine.store.reader import read_records
+
+        return read_records(
+            self._journal_path,
+            self.run_id,
+            world=world,
+            after=after,
+            before=before,
+            streams=streams,
+            newest=newest,
+        )
+
+    def worktree(self, world: WorldId) -> Path | None:
+        """See `Control.worktree`."""
+        worktree = self._race.worktree(world) if self._race else None
+        return worktree.path if worktree else None
+
     def _command(self, command: Callable[[Race], Awaitable[None]]) -> None:
         async def run() -> None:
             if self._race is not None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from miyabi_tui.engine.events import QuestionAnswered
     from miyabi_tui.engine.worlds import WorldId
     from miyabi_tui.screens.answer import Answer
-    from miyabi_tui.screens.race import RaceScreen
+    from miyabi_tui.screens.race_base import RaceBase
 
 NOTHING = "Nothing is asked now."
 LATELY = 5.0  # seconds before the screen came up: what is older is a replay, and rings no bell
@@ -24,7 +24,7 @@ LATELY = 5.0  # seconds before the screen came up: what is older is a replay, an
 class Asking:
     """Rings once for each question, opens the dialog, and says what others have settled."""
 
-    def __init__(self, race: RaceScreen, control: Control, clock: Callable[[], float]) -> None:
+    def __init__(self, race: RaceBase, control: Control, clock: Callable[[], float]) -> None:
         self._race = race
         self._control = control
         self._clock = clock

@@ -9,13 +9,13 @@ from miyabi_tui.screens.refusals import at_work
 if TYPE_CHECKING:
     from miyabi_tui.engine.control import Control
     from miyabi_tui.engine.worlds import WorldId
-    from miyabi_tui.screens.race import RaceScreen
+    from miyabi_tui.screens.race_base import RaceBase
 
 
 class Telling:
     """Keeps a draft for each world, and one for all (None)."""
 
-    def __init__(self, race: RaceScreen, control: Control) -> None:
+    def __init__(self, race: RaceBase, control: Control) -> None:
         self._race = race
         self._control = control
         self._drafts: dict[WorldId | None, str] = {}

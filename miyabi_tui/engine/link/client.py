@@ -153,6 +153,33 @@ class RemoteControl:
         finally:
             self._asked.pop(number, None)
 
+    def records(
+        self,
+        *,
+        world: WorldId | None = None,
+        after: int = 0,
+        before: int | None = None,
+        streams: bool = True,
+        newest: int | None = None,
+    ) -> list[e.Record]:
+        """See `Control.records`."""
+        from miyabi_tui.engine.store.reader import read_records
+
+        return read_records(
+            self._journal,
+            self.run_id,
+            world=world,
+            after=after,
+            before=before,
+            streams=streams,
+            newest=newest,
+        )
+
+    def worktree(self, world: WorldId) -> Path | None:
+        """See `Control.worktree`."""
+        made = self._worktrees.get(world)
+        return Path(made.path) if made else None
+
     def _diff_here(self, world: WorldId) -> str:
         from miyabi_tui.engine.repo.git import git_dir_of
         from miyabi_tui.engine.repo.worktrees import Worktree, present_diff

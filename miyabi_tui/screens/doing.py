@@ -1,0 +1,156 @@
+"""What the person does: each key is a command of the engine, after a question where it is grave."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from miyabi_tui.engine.state import WorldState, WorldStatus
+from miyabi_tui.screens.asking import Asking
+from miyabi_tui.screens.race_base import NO_WORLD, RaceBase
+from miyabi_tui.screens.refusals import (
+    LOOK_AGAIN,
+    why_not_kill,
+    why_not_merge,
+    why_not_pause,
+    why_not_pick,
+    why_not_tell,
+    why_not_tell_all,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from miyabi_tui.engine.control import Control
+    from miyabi_tui.engine.state import RunState
+    from miyabi_tui.engine.worlds import WorldId
+
+
+class Doing(RaceBase):
+    """The keys that steer the race."""
+
+    def __init__(self, control: Control, clock: Callable[[], float]) -> None:
+        super().__init__(control, clock)
+        self._asking = Asking(self, control, clock)
+
+    def action_pause(self) -> None:
+        """Freeze the focused world, or let it go on."""
+        world = self._allowed(why_not_pause)
+        if world is None:
+            return
+        if world.status is WorldStatus.PAUSED:
+            self._control.proceed(world.id)
+        else:
+            self._control.pause(world.id)
+
+    def action_kill(self) -> None:
+        """End the focused world, after a question."""
+        world = self._allowed(why_not_kill)
+        if world is None:
+            return
+        from miyabi_tui.screens.dialog import Question
+
+        text = (
+            f"Its processes end now and it gets no score. Its worktree and branch stay; "
+            f"the other worlds go on. r can bring it back from any of its checkpoints.\n"
+            f"{world.id} is at step {world.step}."
+        )
+        self._ask(
+            Question(f"Kill {world.id}?", text, f"kill {world.id}", "let it live"),
+            lambda yes: self._answered(yes, why_not_kill, world.id, self._control.kill),
+        )
+
+    def action_answer(self) -> None:
+        """Answer a question: the focused world's first, then the run's, then any other's."""
+        self._asking.ask(self.board.focused_world)
+
+    def action_tell(self) -> None:
+        """Say something to the focused world."""
+        world = self._allowed(why_not_tell)
+        if world is not None:
+            self._telling.ask(world.id)
+
+    def action_tell_all(self) -> None:
+        """Say something to all worlds at work."""
+        refusal = why_not_tell_all(self.run_state) if self.run_state.worlds else NO_WORLD
+        if refusal:
+            self.say(refusal)
+        else:
+            self._telling.ask(None)
+
+    def action_pick(self) -> None:
+        """Make the focused world the winner, after a look at score and diff."""
+        world = self._allowed(why_not_pick)
+        if world is not None:
+            self._ask_pick(world)
+
+    def _ask_pick(self, world: WorldState) -> None:
+        from miyabi_tui.screens.pick import question, standing
+
+        run = self.run_state
+        asked_about = standing(run, world)
+
+        def answered(yes: bool | None) -> None:
+            now = self.run_state.world(world.id)
+            if (
+                yes
+                and not why_not_pick(self.run_state, now)
+                and standing(self.run_state, now) != asked_about
+            ):
+                self._ask_pick(now)
+                self.say(LOOK_AGAIN)
+            else:
+                self._answered(yes, why_not_pick, world.id, self._control.pick)
+
+        self._ask(question(run, world, lambda: self._control.diff(world.id)), answered)
+
+    def action_merge(self) -> None:
+        """Merge the winner."""
+        refusal = why_not_merge(self.run_state)
+        if refusal:
+            self.say(refusal)
+        else:
+            self._control.merge()
+
+    def action_leave(self) -> None:
+        """Leave; asks while that would end the race."""
+        run = self.run_state
+        over = run.finished or run.commit  # merged: its last event is on the way
+        if over or not run.run_id or self._control.attached:
+            self.leave()
+            return
+        from miyabi_tui.screens.dialog import LeaveQuestion
+
+        def answered(yes: bool | None) -> None:
+            now = self.run_state
+            if not yes:
+                return
+            if (now.winner, now.commit) == (run.winner, run.commit):
+                self.leave()
+                return
+            if not (now.finished or now.commit):
+                self.action_leave()
+            self.say(LOOK_AGAIN)
+
+        self._ask(LeaveQuestion(run), answered)
+
+    def leave(self) -> None:
+        """Leave without a question; an engine in another process goes on."""
+        if not self._control.attached:
+            self._control.stop()
+        self.app.exit()
+
+    def _answered(
+        self,
+        yes: bool | None,
+        why_not: Callable[[RunState, WorldState], str],
+        world: WorldId,
+        command: Callable[[WorldId], None],
+    ) -> None:
+        """Do what was confirmed, unless the race went on meanwhile and it makes no sense now."""
+        if not yes:
+            return
+        refusal = why_not(self.run_state, self.run_state.world(world))
+        if refusal:
+            self.say(refusal)
+        else:
+            command(world)
