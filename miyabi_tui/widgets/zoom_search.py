@@ -1,0 +1,135 @@
+"""A stream to read with the row in which one says what to search for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.actions import SkipAction
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.widget import Widget
+from textual.widgets import Input, Static
+
+from miyabi_tui.engine.events import Gauges, Output, TurnMetered
+from miyabi_tui.widgets.keyline import Hint
+from miyabi_tui.widgets.stream_reader import StreamReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from textual.app import ComposeResult
+
+    from miyabi_tui.engine.events import Record
+    from miyabi_tui.engine.worlds import WorldId
+    from miyabi_tui.widgets.stream_lines import Lines
+    from miyabi_tui.widgets.stream_window import Past, Teller
+    from miyabi_tui.widgets.zoom_sheet import Facts
+
+STREAMED = (Output, TurnMetered, Gauges)
+
+
+class ZoomStream(Widget):
+    """The reader, and below it the search while there is one."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "End the search", show=False)
+    ]
+
+    def __init__(
+        self,
+        world: WorldId,
+        past: Past,
+        teller: Callable[[Lines], Teller],
+        *,
+        streams: bool = True,
+    ) -> None:
+        super().__init__(classes="-search-off")
+        self.reader = StreamReader(world, past, teller)
+        self._streams = streams
+        self._input = Input(compact=True, id="search-for", select_on_focus=False)
+        self._count = Static(id="search-count", markup=False)
+
+    def compose(self) -> ComposeResult:
+        """The reader, and the row of the search."""
+        yield self.reader
+        with Horizontal(id="search"):
+            yield Static("/", id="search-sign", markup=False)
+            yield self._input
+            yield self._count
+
+    @property
+    def target(self) -> Widget:
+        """What takes the keys."""
+        return self.reader
+
+    def show(self, facts: Facts) -> None:
+        """The state says nothing that the records do not."""
+
+    def feed(self, records: Sequence[Record]) -> None:
+        """Take in what happened."""
+        if not self._streams:
+            records = [one for one in records if not isinstance(one.event, STREAMED)]
+        self.reader.feed(records)
+
+    def hints(self) -> list[Hint]:
+        """The keys that mean something here."""
+        if self.reader.found.query:
+            return [
+                Hint("n N", "match", "read('match(1)')"),
+                Hint("esc", "ends", "read('end_search')"),
+            ]
+        made = [Hint("/", "search", "read('search')", rank=4)]
+        if self._streams:
+            made += [
+                Hint("[ ]", "call", "read('call(-1)')", rank=7),
+                Hint("enter", "fold", "read('fold')", rank=4),
+            ]
+        if not self.reader.following:
+            made.insert(0, Hint("f", "follow", "read('follow')", rank=3))
+        return made
+
+    def on_stream_reader_searching(self, message: StreamReader.Searching) -> None:
+        """Ask what to search for, show the count, or be done; the screen has keys to show then."""
+        if message.asks is True:
+            self.set_class(False, "-search-off")
+            self._input.value = ""
+            self._input.focus()
+        elif message.asks is False:
+            self.set_class(True, "-search-off")
+            self.reader.focus()
+        self._count.update(self._said())
+
+    def _said(self) -> str:
+        found = self.reader.found
+        if not found.query:
+            return "type what to find"
+        if self.reader.hunting:
+            return "looking further back …" if self.reader.hunting < 0 else "looking on …"
+        number, many = found.number(self.reader.blocks)
+        whole = self.reader.window.whole and self.reader.window.attached
+        beyond = "" if whole else " here"
+        if not many:
+            return "nothing found" + ("" if whole else " here · N looks further back")
+        return f"{number} of {many}{beyond} · n N"
+
+    def on_input_changed(self, message: Input.Changed) -> None:
+        """Search while it is typed."""
+        message.stop()
+        if not self.has_class("-search-off"):
+            self.reader.search(message.value)
+
+    def on_input_submitted(self, message: Input.Submitted) -> None:
+        """The keys go back to the stream; with nothing to find the search is over."""
+        message.stop()
+        if message.value:
+            self.reader.focus()
+        else:
+            self.action_leave()
+
+    def action_leave(self) -> None:
+        """End the search, if there is one; else the key means something else."""
+        if self.has_class("-search-off"):
+            raise SkipAction
+        self.reader.search("")
+        self.set_class(True, "-search-off")
+        self.reader.focus()
