@@ -13,6 +13,7 @@ from benchmarks import (
     monitor,
     resume_fold,
     sandbox,
+    screen,
     spawn,
     spending,
     startup,
@@ -31,6 +32,7 @@ ALL = (
     sandbox,
     monitor,
     spawn,
+    screen,
     kills,
 )
 

@@ -1,0 +1,183 @@
+"""What `benchmarks/screen.py` runs in its terminal: the cockpit, or five `RichLog`s, fed alike.
+
+python -m benchmarks.screen_child cockpit|richlog TOKENS_A_SECOND SECONDS REPORT
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from miyabi_tui.engine import events as e
+from miyabi_tui.engine.worlds import FIVE, WorldId
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+TICK = 0.02
+WORDS = "the row is split at every comma so the csv module reads it again and keeps quotes ".split()
+GAUGES = 0.2
+
+
+def text(world: WorldId) -> Iterator[str]:
+    """Tokens of about four characters, with a new line now and then."""
+    number = 0
+    while True:
+        word = WORDS[(number + ord(world[0])) % len(WORDS)]
+        number += 1
+        yield f"{word[:4]} " if number % 17 else f"{word}\n"
+
+
+class Feeder(threading.Thread):
+    """Puts so many tokens a second for each world, and gauges five times a second."""
+
+    def __init__(self, rate: float, seconds: float, put: Callable[[list[e.AnyEvent]], None]):
+        super().__init__(daemon=True)
+        self.fed = 0
+        self.late: list[float] = []
+        self._rate, self._seconds, self._put = rate, seconds, put
+        self._texts = {world: text(world) for world in FIVE}
+
+    def run(self) -> None:
+        """Feed until the time is over; how late each tick was is the lag of the engine's thread."""
+        begun, gauged = time.monotonic(), 0.0
+        while (now := time.monotonic() - begun) < self._seconds:
+            due = int(now * self._rate) - self.fed
+            events: list[e.AnyEvent] = []
+            if due > 0:
+                for world, words in self._texts.items():
+                    piece = "".join(next(words) for _ in range(due))
+                    events.append(e.Output(world=world, channel=e.Channel.TEXT, text=piece))
+                self.fed += due
+            if now - gauged > GAUGES:
+                gauged = now
+                events += [gauges(now)]
+            self._put(events)
+            before = time.monotonic()
+            time.sleep(TICK)
+            self.late.append(time.monotonic() - before - TICK)
+
+
+def gauges(now: float) -> e.Gauges:
+    """What the worlds use at a moment."""
+    used = 40 + int(now * 37) % 60
+    return e.Gauges(
+        worlds=tuple(
+            e.Gauge(world, cpu_percent=used, memory_bytes=(100 + used) << 20, processes=3)
+            for world in FIVE
+        )
+    )
+
+
+def cockpit(rate: float, seconds: float, report: Path) -> None:
+    """The race screen over a control that is fed."""
+    from miyabi_tui.app import MiyabiApp
+    from miyabi_tui.engine.subscription import BufferedSubscription
+    from tests.board_states import FakeControl, Script, opened
+
+    script: Script = opened(recorded=False)
+    for world in FIVE:
+        script.add(e.WorldStarted(world=world, system="", messages=()))
+    control = FakeControl(script)
+    subscription = BufferedSubscription()
+    subscription.put(script.records)
+    control.subscription = subscription  # type: ignore[assignment]
+    seq = len(script.records)
+
+    def put(events: list[e.AnyEvent]) -> None:
+        nonlocal seq
+        records = []
+        for event in events:
+            seq += 1
+            records.append(e.Record(seq, time.time(), event))
+        subscription.put(records)
+
+    feeder = Feeder(rate, seconds, put)
+    app = MiyabiApp(control)
+    control.start = feeder.start  # type: ignore[method-assign]
+    feeding(app, feeder, seconds, report)
+    app.run()
+
+
+def richlog(rate: float, seconds: float, report: Path) -> None:
+    """Five of Textual's own, side by side, a line a write, with gauges above."""
+    from textual.app import App, ComposeResult
+    from textual.containers import Horizontal, Vertical
+    from textual.widgets import RichLog, Static
+
+    class Five(App[int]):
+        """Five logs."""
+
+        def compose(self) -> ComposeResult:
+            """Side by side."""
+            with Horizontal():
+                for world in FIVE:
+                    with Vertical():
+                        yield Static("", id=f"gauge-{world}")
+                        yield RichLog(id=f"log-{world}", max_lines=2_000, wrap=True)
+
+        def on_mount(self) -> None:
+            """Begin once it stands."""
+            feeder.start()
+
+    app = Five()
+    held: dict[WorldId, str] = dict.fromkeys(FIVE, "")
+
+    def put(events: list[e.AnyEvent]) -> None:
+        app.call_from_thread(show, events)
+
+    def show(events: list[e.AnyEvent]) -> None:
+        for event in events:
+            if isinstance(event, e.Output):
+                *lines, held[event.world] = (held[event.world] + event.text).split("\n")
+                for line in lines:
+                    app.query_one(f"#log-{event.world}", RichLog).write(line)
+            elif isinstance(event, e.Gauges):
+                for gauge in event.worlds:
+                    line = f"cpu {gauge.cpu_percent:.0f}%  mem {gauge.memory_bytes >> 20} MB"
+                    app.query_one(f"#gauge-{gauge.world}", Static).update(line)
+
+    feeder = Feeder(rate, seconds, put)
+    feeding(app, feeder, seconds, report)
+    app.run()
+
+
+def feeding(app: object, feeder: Feeder, seconds: float, report: Path) -> None:
+    """Write down what it took, a second in and at the end; then leave."""
+
+    def watch() -> None:
+        feeder_started = time.monotonic()
+        while not feeder.is_alive() and time.monotonic() - feeder_started < 20:
+            time.sleep(0.05)
+        time.sleep(1.0)
+        before, at = cpu(), time.monotonic()
+        feeder.join()
+        took = time.monotonic() - at
+        late = sorted(feeder.late)
+        told = {
+            "cpu": (cpu() - before) / took,
+            "fed": feeder.fed,
+            "asked": int(feeder._rate * seconds),
+            "late_p99": late[int(len(late) * 0.99)] if late else 0.0,
+            "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        }
+        report.write_text(json.dumps(told))
+
+    threading.Thread(target=watch, daemon=True).start()
+    del app
+
+
+def cpu() -> float:
+    """Seconds of CPU of this process."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+if __name__ == "__main__":
+    what, rate_, seconds_, report_ = sys.argv[1:5]
+    {"cockpit": cockpit, "richlog": richlog}[what](float(rate_), float(seconds_), Path(report_))

@@ -1,0 +1,165 @@
+"""The terminal's driver: hears what the terminal says of itself, and writes only signs it has."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import time
+from codecs import getincrementaldecoder
+from typing import TYPE_CHECKING, Any
+
+from textual._xterm_parser import XTermParser
+from textual.drivers.linux_driver import LinuxDriver
+from textual.events import CursorPosition
+from textual.message import Message
+
+from miyabi_tui.terminal_ground import EXPECTED, Answer, Ear
+from miyabi_tui.thin import Thinner
+from miyabi_tui.widgets.signs import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import TextIO
+
+    from miyabi_tui.paced_app import PacedApp
+
+SCHEME_ON, SCHEME_OFF = "\x1b[?2031h", "\x1b[?2031l"  # tell when dark and light change
+# Right-to-left text stays in the order in which it is written: no terminal may turn a row around.
+ORDER_OURS, ORDER_THEIRS = "\x1b[8l", "\x1b[8h"
+HELD = 0.05  # seconds after which a lone escape is a key
+
+
+class TerminalAnswered(Message):
+    """The terminal said something of itself."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__()
+        self.answer = answer
+
+
+class HearingParser(XTermParser):
+    """Keys and mouse as ever; the terminal's answers are messages, not keys."""
+
+    def __init__(self, debug: bool = False, typed: str = "") -> None:
+        super().__init__(debug)
+        self._ear = Ear()
+        self._typed = typed
+        self._until = time.monotonic() + EXPECTED
+        self._fed_at = 0.0
+
+    def feed(self, data: str) -> Iterable[Message]:
+        """What was typed, before and now."""
+        self._fed_at = time.monotonic()
+        typed, self._typed = self._typed, ""
+        rest, answers = self._ear.hear(typed + data, expecting=self._fed_at < self._until)
+        for answer in answers:
+            yield TerminalAnswered(answer)
+        if rest:  # nothing would mean the end to Textual
+            yield from super().feed(rest)
+
+    def tick(self) -> Iterable[Message]:
+        """What was typed before the screen was there, and what is no answer after all."""
+        if self._typed:
+            yield from self.feed("")
+        if time.monotonic() - self._fed_at > HELD and (held := self._ear.let_go()):
+            yield from super().feed(held)
+        yield from super().tick()
+
+
+class Outlet:
+    """Standard error, as Textual writes to it: a terminal that has gone takes everything.
+
+    Else the thread that writes would end, and whoever writes then wait for it for ever.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, text: str) -> None:
+        """Write, if there is anybody to read it."""
+        with contextlib.suppress(OSError, ValueError):
+            self._file.write(text)
+
+    def flush(self) -> None:
+        """Send what was written."""
+        with contextlib.suppress(OSError, ValueError):
+            self._file.flush()
+
+    def fileno(self) -> int:
+        """The file's number."""
+        return self._file.fileno()
+
+
+class ScreenDriver(LinuxDriver):
+    """Textual's, with ears."""
+
+    def __init__(self, app: Any, **options: Any) -> None:
+        super().__init__(app, **options)
+        self._file: Any = Outlet(self._file)
+        self._unicode = bool(app.look.unicode)
+        self._paced: PacedApp = app
+        self._question = app.question
+        self._written = 0
+        # GNU screen's terminals erase to the ground of their own, not to the pen's
+        self._thinner = Thinner(erases=not os.environ.get("TERM", "").startswith("screen"))
+
+    def write(self, data: str) -> None:
+        """Write to the terminal, in ASCII where it has nothing else."""
+        shown = self._thinner.thin(data if self._unicode else plain(data))
+        self._written += len(shown) if shown.isascii() else len(shown.encode("utf-8", "replace"))
+        super().write(shown)
+
+    def written(self) -> int:
+        """How many bytes were written since the last call."""
+        written, self._written = self._written, 0
+        return written
+
+    @property
+    def waiting(self) -> int:
+        """How many writes wait for the terminal to read."""
+        return self._writer_thread._queue.qsize() if self._writer_thread is not None else 0
+
+    def start_application_mode(self) -> None:
+        """Take the terminal; it was quiet since the question, and is given back as before that."""
+        self._thinner.forget()
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+        if self._question.settings is not None and self.attrs_before is not None:
+            self.attrs_before = self._question.settings
+        if self._writer_thread is not None:
+            self.write(SCHEME_ON + ORDER_OURS)
+        self._loop.call_soon_threadsafe(self._paced.terminal_is_back)
+
+    def stop_application_mode(self) -> None:
+        """Give the terminal back."""
+        if self._writer_thread is not None:
+            self.write(SCHEME_OFF + ORDER_THEIRS)
+            super().write(self._thinner.forget())
+        super().stop_application_mode()
+
+    def run_input_thread(self) -> None:
+        """Wait for input and dispatch it, as Textual does, by our parser."""
+        typed = self._question.typed.decode("utf-8", "replace")
+        self._question.typed = b""
+        parser = HearingParser(self._debug, typed)
+        decode = getincrementaldecoder("utf-8")("replace").decode
+        selector = selectors.SelectSelector()
+        selector.register(self.fileno, selectors.EVENT_READ)
+        try:
+            while not self.exit_event.is_set():
+                if selector.select(0.1):
+                    data = decode(os.read(self.fileno, 4096))
+                    if not data:  # nobody types any more
+                        self._loop.call_soon_threadsafe(self._app.exit)
+                        break
+                    self._process(parser.feed(data))
+                self._process(parser.tick())
+        finally:
+            selector.close()
+
+    def _process(self, messages: Iterable[Message]) -> None:
+        for message in messages:
+            if isinstance(message, CursorPosition):
+                self._loop.call_soon_threadsafe(self._paced.frame_seen, time.monotonic())
+            else:
+                self.process_message(message)

@@ -1,0 +1,54 @@
+"""What a slow line carries less often: gauges and clocks; what matters goes at once in any case."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from miyabi_tui.pacing import Level
+
+if TYPE_CHECKING:
+    from miyabi_tui.engine.state import RunState, WorldState
+
+GAUGES = {Level.FULL: 0.2, Level.CALM: 1.0, Level.LEAN: 0.6}  # seconds between them
+NEWEST_LINES = 0.3  # seconds between the newest lines of lean streams
+
+
+class Seldom:
+    """When what was shown last; all times in seconds by a clock that only goes on."""
+
+    def __init__(self) -> None:
+        self._gauges = self._lines = float("-inf")
+        self._mattered: object = None
+        self.part: int | None = None  # on the slowest lines, which of the gauges' turn it is
+        self.owed = False  # whether something changed that was not shown yet
+
+    def gauges(self, level: Level, run: RunState, now: float) -> bool:
+        """Whether numbers that go on changing are due, or something happened that matters."""
+        telling = _all if level is Level.FULL else _grave
+        whole = (run.phase, run.winner, run.merge_ready, run.notices, run.questions, run.breakers)
+        matters = (telling, *whole, *map(telling, run.worlds))
+        if matters == self._mattered and now - self._gauges < GAUGES[level]:
+            self.owed = True
+            return False
+        grave = matters != self._mattered
+        self.part = None if grave or level is not Level.LEAN else (self.part or 0) + 1
+        self._gauges, self._mattered, self.owed = now, matters, False
+        return True
+
+    def lines(self, now: float) -> bool:
+        """Whether the newest lines of lean streams are due."""
+        if now - self._lines < NEWEST_LINES:
+            return False
+        self._lines = now
+        return True
+
+
+def _grave(world: WorldState) -> tuple[object, ...]:
+    return world.status, bool(world.waiting), world.exceeded, world.score, world.escapes
+
+
+def _all(world: WorldState) -> tuple[object, ...]:
+    """What is said at once where the line carries it: all but what goes on changing."""
+    said = (world.doing, world.waiting, world.step, world.told, world.restored, world.reason)
+    made = (world.turns, world.cost_usd, world.changed_lines, world.sampled, world.commit)
+    return (*_grave(world), *said, *made)

@@ -1,0 +1,86 @@
+"""How fast the line is, from frames that the terminal acknowledges; in virtual time."""
+
+from __future__ import annotations
+
+import pytest
+
+from miyabi_tui.engine.fold import fold
+from miyabi_tui.pacing import AGAIN, PATIENCE, Level, Pacer
+from miyabi_tui.widgets.seldom import GAUGES, Seldom
+from tests import board_states as states
+
+
+def played(pacer: Pacer, rate: float, frames: int = 8, size: int = 4_000, way: float = 0.0) -> None:
+    """So many frames over a line of `rate` bytes a second, `way` seconds there and back."""
+    now = 100.0
+    for _ in range(frames):
+        pacer.sent(size, now)
+        now += size / rate + way
+        pacer.answered(now)
+
+
+@pytest.mark.parametrize(
+    ("rate", "level"),
+    [
+        (10_000_000, Level.FULL),
+        (125_000, Level.FULL),
+        (40_000, Level.CALM),
+        (8_000, Level.LEAN),
+    ],
+)
+def test_a_level_for_each_line(rate: float, level: Level) -> None:
+    pacer = Pacer()
+    played(pacer, rate)
+    assert pacer.level is level
+
+
+def test_nothing_is_painted_while_a_frame_is_under_way() -> None:
+    pacer = Pacer()
+    assert pacer.open
+    pacer.sent(900, 1.0)
+    assert not pacer.open
+    pacer.answered(1.2)
+    assert pacer.open
+
+
+def test_a_line_that_gets_better_is_used_again() -> None:
+    pacer = Pacer()
+    played(pacer, 8_000)
+    assert pacer.in_words() in ("line 64 kbit/s", "line 72 kbit/s")
+    played(pacer, 2_000_000, frames=30)
+    assert (pacer.level, pacer.in_words()) == (Level.FULL, "")
+
+
+def test_a_terminal_that_never_answers_is_not_waited_for() -> None:
+    pacer = Pacer()
+    pacer.sent(900, 1.0)
+    assert not pacer.due(1.0 + PATIENCE / 2) and not pacer.open
+    assert not pacer.due(1.1 + PATIENCE)
+    assert pacer.open and not pacer.asks
+
+
+def test_one_that_stood_still_is_asked_again_and_says_nothing_of_the_line() -> None:
+    pacer = Pacer()
+    played(pacer, 1_000_000)
+    pacer.sent(20_000, 200.0)
+    assert not pacer.due(201.0)
+    assert pacer.due(200.1 + AGAIN)
+    pacer.sent(0, 260.0)
+    pacer.answered(261.0)
+    assert pacer.open and pacer.level is Level.FULL
+
+
+def test_an_answer_to_nothing_is_nothing() -> None:
+    pacer = Pacer()
+    pacer.answered(1.0)
+    assert pacer.open and pacer.rate is None
+
+
+def test_on_a_slow_line_gauges_come_seldom_and_what_is_grave_at_once() -> None:
+    run = fold(states.racing().records)
+    seldom = Seldom()
+    assert seldom.gauges(Level.LEAN, run, 10.0)
+    assert not seldom.gauges(Level.LEAN, run, 10.3) and seldom.owed
+    assert seldom.gauges(Level.LEAN, fold(states.mixed().records), 10.4)
+    assert seldom.gauges(Level.LEAN, fold(states.mixed().records), 10.5 + GAUGES[Level.LEAN])
+    assert not seldom.owed
