@@ -27,7 +27,7 @@ format: $(STAMP)  ## Format and mend what can be mended
 	$(BIN)/ruff check --fix .
 
 snapshots: $(STAMP)  ## Accept the screen as it is now; look at snapshots/*.svg before and after
-	$(BIN)/python -m pytest -n 0 tests/test_board.py tests/test_screens.py tests/test_checkpoints_screen.py --snapshot-update
+	$(BIN)/python -m pytest -n 0 $$(grep -l snap_compare tests/test_*.py) --snapshot-update
 
 bench: $(STAMP)  ## All benchmarks, one after another
 	$(BIN)/python -m benchmarks

@@ -9,13 +9,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 
-from miyabi_tui.screens.commands import commands
+from miyabi_tui.drawn_app import DrawnApp
 from miyabi_tui.screens.race import RaceScreen
 from miyabi_tui.styles import SHEETS
-from miyabi_tui.styles.themes import DARK, LIGHT, variable_defaults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -25,9 +24,11 @@ if TYPE_CHECKING:
 
     from miyabi_tui.engine.control import Control
     from miyabi_tui.engine.state import RunState
+    from miyabi_tui.terminal_ground import Question
+    from miyabi_tui.terminal_kind import Look
 
 
-class MiyabiApp(App[int]):
+class MiyabiApp(DrawnApp):
     """The terminal app over one run."""
 
     TITLE = "miyabi"
@@ -38,14 +39,19 @@ class MiyabiApp(App[int]):
         Binding("ctrl+q", "quit", "Quit", show=False, priority=True),
     ]
 
-    def __init__(self, control: Control, *, clock: Callable[[], float] = time.time) -> None:
-        super().__init__()
-        self.register_theme(DARK)
-        self.register_theme(LIGHT)
-        self.theme = DARK.name
+    def __init__(
+        self,
+        control: Control,
+        *,
+        clock: Callable[[], float] = time.time,
+        look: Look | None = None,
+        question: Question | None = None,
+        race: type[RaceScreen] = RaceScreen,
+    ) -> None:
+        super().__init__(look, question)
         self._control = control
         self._interrupted = False
-        self.race = RaceScreen(control, clock)
+        self.race = race(control, clock)
 
     @property
     def state(self) -> RunState:
@@ -61,10 +67,6 @@ class MiyabiApp(App[int]):
         """The race is the only screen until something is asked."""
         return self.race
 
-    def get_theme_variable_defaults(self) -> dict[str, str]:
-        """World colours and inks for themes that are not ours."""
-        return variable_defaults(self.current_theme.dark)
-
     def on_mount(self) -> None:
         """Begin the race once the first frame is out: the engine's imports must not delay it."""
         self.call_after_refresh(self._control.start)
@@ -72,7 +74,7 @@ class MiyabiApp(App[int]):
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The palette: every command of the race, and the themes."""
         if screen is self.race:
-            for one in commands(self._control.attached):
+            for one in self.race.listed():
                 action = f"screen.{one.action}"
                 yield SystemCommand(f"{one.title} ({one.key})", one.help, self._later(action))
         yield SystemCommand("Theme", "Choose other colours", self.action_change_theme)

@@ -22,33 +22,38 @@ from miyabi_tui.engine.repo.git import open_repository
 from miyabi_tui.engine.state import RunState
 from miyabi_tui.engine.store.lock import driven, is_driven
 from miyabi_tui.history import opened
+from miyabi_tui.opening import Opening
 
 if TYPE_CHECKING:
     from miyabi_tui.engine.store.journal import RunRow
+    from miyabi_tui.screen_settings import Screen
 
 LISTED_AT_MOST = 1_000
 LET_GO_SECONDS = 20.0  # an engine still writes and tidies up after its last event
 LOOK_SECONDS = 0.02
 
 
-def watch(prefix: str, *, screen: bool, as_json: bool) -> RunState:
-    """Watch a run until it is over or the person leaves; its last state.
+def watch(prefix: str, *, screen: Screen | None, as_json: bool, linear: bool = False) -> RunState:
+    """Watch a run until it is over or the person leaves; its last state. No `screen`: lines.
+
+    With `linear` they can be answered.
 
     Raises:
         UsageError: there is no such run, or nobody drives it.
     """
     run_id = anyio.run(find, paths.journal_path(), prefix)
-    characters = STREAM_CHARACTERS if screen else 0
+    characters = 0 if screen is None else STREAM_CHARACTERS
     with RemoteControl(paths.journal_path(), run_id, characters=characters) as control:
-        if not screen:
+        if screen is None:
             with ending.on_signals(None, control.leave):
-                return headless.run(control, as_json=as_json)
-        from miyabi_tui.app import MiyabiApp
+                if linear:
+                    from miyabi_tui import linear as lines
 
-        app = MiyabiApp(control)
-        with ending.on_signals(None, app.exit):
-            app.run()
-            return app.settle()
+                    return lines.run(control)
+                return headless.run(control, as_json=as_json)
+        opening = Opening(screen)
+        with ending.on_signals(None, opening.leave):
+            return opening.run(control).settle()
 
 
 def farewell(state: RunState) -> str:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from miyabi_tui.engine.worlds import WorldId
 
 FRAMES_A_SECOND = 20
+CALM_FRAMES_A_SECOND = 2  # where motion is reduced; keys are shown at once in any case
 GONE = "the engine has gone"
 
 
@@ -74,10 +75,10 @@ class Bridge:
             return Batch(self.shown)
         streams: dict[WorldId, list[Record]] = {}
         for record in records:
-            for world in _concerned(record):
+            for world in concerned(record):
                 streams.setdefault(world, []).append(record)
         state = self.state
-        for record in _worth_folding(records):
+        for record in worth_folding(records):
             state = apply(state, record)
         self.state = state
         asked = {one.event.id: one.at for one in records if isinstance(one.event, QuestionAsked)}
@@ -85,7 +86,7 @@ class Bridge:
         return Batch(state, streams, asked, settled)
 
 
-def _concerned(record: Record) -> Sequence[WorldId]:
+def concerned(record: Record) -> Sequence[WorldId]:
     """The worlds in whose streams this is told."""
     if isinstance(record.event, RunResumed | FallbackTried):
         return record.event.worlds
@@ -93,7 +94,7 @@ def _concerned(record: Record) -> Sequence[WorldId]:
     return () if world is None else (world,)
 
 
-def _worth_folding(records: Sequence[Record]) -> list[Record]:
+def worth_folding(records: Sequence[Record]) -> list[Record]:
     """The records without output that a later output of the same world makes old news."""
     last = {
         record.event.world: index

@@ -43,6 +43,7 @@ def parser() -> argparse.ArgumentParser:
         "run", nargs="?", default="", help="the run's id or its beginning (the newest)"
     )
     show.add_argument("--json", action="store_true", help="print JSON")
+    _replay(commands.add_parser("replay", help="watch an old run again, from its journal"))
     merge = commands.add_parser("merge", help="merge the winner of a finished run")
     merge.add_argument(
         "run", nargs="?", default="", help="the run's id or its beginning (the newest)"
@@ -132,8 +133,25 @@ def _detach_flag(command: argparse.ArgumentParser) -> None:
 
 
 def _output_flags(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--headless", action="store_true", help="print lines instead of a screen")
+    how = command.add_mutually_exclusive_group()
+    how.add_argument("--headless", action="store_true", help="print lines instead of a screen")
+    how.add_argument(
+        "--linear", action="store_true", help="plain lines, steered by typed words (screen readers)"
+    )
     command.add_argument("--json", action="store_true", help="print one JSON object a line")
+    command.add_argument(
+        "--no-mouse", action="store_true", help="leave the mouse to the terminal (M switches it)"
+    )
+    _theme_flag(command)
+
+
+def _theme_flag(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--theme",
+        choices=("auto", "dark", "light", "contrast"),
+        default="",
+        help="the screen's colours (default: as the terminal's background)",
+    )
 
 
 def _demo(demo: argparse.ArgumentParser) -> None:
@@ -152,8 +170,49 @@ def _demo(demo: argparse.ArgumentParser) -> None:
         default="auto",
         help="what happens to the winner",
     )
+    demo.add_argument("--tour", action="store_true", help="explain the screen in eight captions")
+    _picture_flags(demo)
     _isolation_flag(demo)
     _output_flags(demo)
+
+
+def _replay(replay: argparse.ArgumentParser) -> None:
+    replay.add_argument(
+        "run", nargs="?", default="", help="the run's id or its beginning (the newest)"
+    )
+    replay.add_argument(
+        "--speed", type=_speed, default=1.0, help="times the pace of the race: 4, or max"
+    )
+    replay.add_argument(
+        "--at", metavar="EVENT", type=_number, default=0, help="begin after this event, and pause"
+    )
+    _picture_flags(replay)
+    _theme_flag(replay)
+
+
+def _picture_flags(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--export-svg", metavar="DIR", default="", help="write pictures of its key moments to DIR"
+    )
+    command.add_argument(
+        "--cast", metavar="FILE", default="", help="record the screen as an asciinema file"
+    )
+    command.add_argument(
+        "--size",
+        metavar="WxH",
+        type=_size,
+        default=None,
+        help="of the pictures, and of a screen without a terminal (default: 120x40)",
+    )
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, _, height = text.partition("x")
+    if not all(part.isascii() and part.isdigit() and len(part) < 4 for part in (width, height)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no size: write it as 120x40")
+    if int(width) < 20 or int(height) < 6:
+        raise argparse.ArgumentTypeError(f"{text} is too small for a screen")
+    return int(width), int(height)
 
 
 def _run(run: argparse.ArgumentParser) -> None:
@@ -223,13 +282,30 @@ def main(argv: list[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # a terminal that is not UTF-8
     command_line = parser()
     args = command_line.parse_args(argv)
-    if args.command is None:
-        command_line.print_help()
-        return WRONG_USE
     try:  # around the imports too: ctrl+c may come as early
+        if args.command is None:
+            return _start(command_line)
         return _carry_out(args)
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _start(command_line: argparse.ArgumentParser) -> int:
+    """Without words: the start screen and what is chosen on it, or the help."""
+    from miyabi_tui import starting
+
+    if why := starting.why_not():
+        command_line.print_help()
+        print(f"\n{why}")
+        return WRONG_USE
+    from miyabi_tui.engine.errors import MiyabiError
+
+    try:
+        words = starting.words(command_line)
+    except MiyabiError as error:
+        print(f"miyabi: {error}", file=sys.stderr)
+        return WRONG_USE
+    return _carry_out(command_line.parse_args(words)) if words else WINNER
 
 
 def _carry_out(args: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec.structs import replace
@@ -19,20 +19,25 @@ from miyabi_tui import cli, ending, headless, paths
 from miyabi_tui.engine import events as e
 from miyabi_tui.engine.engine import Engine
 from miyabi_tui.engine.errors import UsageError
+from miyabi_tui.opening import Opening, screen_of
+from miyabi_tui.terminal_kind import no_screen
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from miyabi_tui.app import MiyabiApp
     from miyabi_tui.config import Settings
     from miyabi_tui.engine.repo.git import Git
     from miyabi_tui.engine.request import RunRequest
     from miyabi_tui.engine.state import RunState
     from miyabi_tui.engine.store.journal import RunRow
     from miyabi_tui.engine.terms import Budgets, Limits, Terms
+    from miyabi_tui.screen_settings import Screen
 
 TITLE_AT_MOST = 200
+SLOWER = 0.5  # the pace of the recorded turns on a tour: captions are read meanwhile
 EXIT_CODES = {
     e.RunStatus.MERGED: cli.WINNER,
     e.RunStatus.SELECTED: cli.WINNER,
@@ -57,7 +62,10 @@ def demo(args: argparse.Namespace) -> int:
     """`miyabi demo`: recorded turns, everything else real."""
     from miyabi_tui import demo as sample
 
-    interactive = _has_screen(args)
+    interactive = _has_person(args)
+    if args.tour and (args.linear or not interactive):
+        raise UsageError("the tour needs a terminal", "", "without one: miyabi demo --headless")
+    pace = SLOWER if args.tour else 1.0
     with tempfile.TemporaryDirectory(prefix="miyabi-demo-", ignore_cleanup_errors=True) as scratch:
         folder = Path(args.keep).absolute() if args.keep else Path(scratch) / "tally"
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -65,7 +73,7 @@ def demo(args: argparse.Namespace) -> int:
         assignment = functools.partial(
             sample.assignment,
             folder,
-            speed=args.speed,
+            speed=args.speed * pace,
             merge=e.MergePolicy(args.merge),
             interactive=interactive,
             isolation=sample.isolation(args.isolation),
@@ -75,12 +83,25 @@ def demo(args: argparse.Namespace) -> int:
             engine,
             args,
             interactive=interactive,
+            build=_touring if args.tour else None,
             resumable=bool(args.keep),
             at_last=functools.partial(_removed_at_last, Path(scratch)),
         )
     if not args.json:
         print(_kept(state, folder) if args.keep else _thrown_away(), file=sys.stderr)
+    if args.export_svg or args.cast:
+        from miyabi_tui.replaying import command
+
+        print(command.export(state.run_id, args), file=sys.stderr if args.json else sys.stdout)
     return EXIT_CODES[state.status]
+
+
+def _touring(engine: Engine, **options: Any) -> MiyabiApp:
+    """The race screen, explained."""
+    from miyabi_tui.app import MiyabiApp
+    from miyabi_tui.screens.tour import TourScreen
+
+    return MiyabiApp(engine, race=TourScreen, **options)
 
 
 def _kept(state: RunState, folder: Path) -> str:
@@ -94,12 +115,12 @@ def _thrown_away() -> str:
 
 def run(args: argparse.Namespace) -> int:
     """`miyabi run`: the real thing. Everything is checked before anything is created."""
-    interactive = args.detach or _has_screen(args)
+    interactive = args.detach or _has_person(args)
     request, git = _request(args, interactive)
     if row := _interrupted(git):
         from miyabi_tui import resuming
 
-        if args.detach or not interactive:
+        if args.detach or args.linear or not interactive:
             resuming.hint(row)
         elif resuming.offer(row, request.issue.title):
             args.run = row.run_id
@@ -111,6 +132,15 @@ def run(args: argparse.Namespace) -> int:
     engine = Engine(lambda: (request, git), paths.journal_path())
     state = _drive(engine, args, interactive=interactive)
     return EXIT_CODES[state.status]
+
+
+def check(args: argparse.Namespace) -> None:
+    """All that `miyabi run` checks before it begins; nothing is made.
+
+    Raises:
+        UsageError: it would not begin.
+    """
+    _request(args, interactive=True)
 
 
 def _interrupted(git: Git) -> RunRow | None:
@@ -130,7 +160,7 @@ def resume(args: argparse.Namespace) -> int:
 
     from miyabi_tui import resuming
 
-    interactive = args.detach or _has_screen(args)
+    interactive = args.detach or _has_person(args)
     find = functools.partial(resuming.find, args.run, interactive=interactive)
     before = anyio.run(find)
     asked = {e.Scope.ISSUE: args.budget, e.Scope.MONTH: args.month_budget}
@@ -165,8 +195,9 @@ def attach(args: argparse.Namespace) -> int:
     """`miyabi attach`: a run of another process, on screen or in lines; leaving ends nothing."""
     from miyabi_tui import attaching
 
-    screen = _has_screen(args)
-    state = attaching.watch(args.run, screen=screen, as_json=args.json)
+    screen = _has_person(args) and not args.linear
+    look = _screen(args) if screen else None
+    state = attaching.watch(args.run, screen=look, as_json=args.json, linear=args.linear)
     with ending.reader_may_go():
         if not state.finished:
             print(attaching.farewell(state), file=sys.stderr if args.json else sys.stdout)
@@ -345,8 +376,20 @@ def _issue(args: argparse.Namespace) -> e.Issue:
     return e.Issue(key, title[:TITLE_AT_MOST], body, number)
 
 
+def _has_person(args: argparse.Namespace) -> bool:
+    """Whether somebody is there to answer: before a screen, or typing words."""
+    if args.linear and args.json:
+        raise UsageError("--linear and --json do not go together", "", "choose one of them")
+    return args.linear or _has_screen(args)
+
+
 def _has_screen(args: argparse.Namespace) -> bool:
-    return not (args.headless or args.json) and sys.stdout.isatty() and sys.stdin.isatty()
+    if args.headless or args.json or not (sys.stdout.isatty() and sys.stdin.isatty()):
+        return False
+    if why := no_screen(os.environ):
+        print(f"miyabi: {why}", file=sys.stderr)
+        args.headless = True  # told once
+    return not args.headless
 
 
 def _drive(
@@ -354,6 +397,7 @@ def _drive(
     args: argparse.Namespace,
     *,
     interactive: bool,
+    build: Callable[..., MiyabiApp] | None = None,
     told: int = 0,
     resumable: bool = True,
     at_last: Callable[[], None] | None = None,
@@ -364,14 +408,20 @@ def _drive(
     """
     on_signals = functools.partial(ending.on_signals, engine, resumable=resumable, at_last=at_last)
     with engine:
-        if interactive:
-            seen = _on_screen(engine, on_signals)
+        if args.linear:
+            from miyabi_tui import linear
+
+            with on_signals(_say_stopping):
+                seen = linear.run(engine, told=told, resumable=resumable)
+        elif interactive:
+            screen = _screen(args)
+            seen = _on_screen(engine, screen, on_signals, build)
         else:
             with on_signals(_say_stopping):
                 seen = headless.run(engine, as_json=args.json, told=told, resumable=resumable)
     # Where the journal failed, only the reader knows how the run ended.
     state = engine.state if engine.state.finished else seen
-    if interactive:
+    if interactive and not args.linear:  # the lines have said it
         with ending.reader_may_go():
             print(headless.board(state))
             print(headless.closing(state, resumable=resumable))
@@ -382,15 +432,26 @@ def _say_stopping() -> None:
     print("miyabi: stopping … (again to force)", file=sys.stderr)
 
 
-def _on_screen(
-    engine: Engine, on_signals: Callable[[Callable[[], None]], AbstractContextManager[None]]
-) -> RunState:
-    from miyabi_tui.app import MiyabiApp
+def _screen(args: argparse.Namespace) -> Screen:
+    """How the screen is to look, by settings and flags."""
+    screen = screen_of(_folder(args), args.theme)
+    return replace(screen, mouse=screen.mouse and not args.no_mouse)
 
-    app = MiyabiApp(engine)
-    with on_signals(app.exit):
-        app.run()
-        state = app.settle()
+
+def _folder(args: argparse.Namespace) -> str:
+    """Where the settings of the screen are: of the repository that is named, else of here."""
+    return getattr(args, "repo", "") or "."
+
+
+def _on_screen(
+    engine: Engine,
+    screen: Screen,
+    on_signals: Callable[[Callable[[], None]], AbstractContextManager[None]],
+    build: Callable[..., MiyabiApp] | None,
+) -> RunState:
+    opening = Opening(screen)
+    with on_signals(opening.leave):
+        state = opening.run(engine, build).settle()
         if not state.finished:
             with ending.reader_may_go():
                 print("miyabi: ending …", file=sys.stderr)
@@ -416,6 +477,14 @@ def show(args: argparse.Namespace) -> int:
 
     state = anyio.run(history.state, paths.journal_path(), args.run)
     print(history.page(state, as_json=args.json))
+    return cli.WINNER
+
+
+def replay(args: argparse.Namespace) -> int:
+    """`miyabi replay RUN`: an old run on the screen, in pictures or as a recording."""
+    from miyabi_tui.replaying import command
+
+    print(command.replay(args))
     return cli.WINNER
 
 

@@ -41,6 +41,9 @@ from miyabi_tui.engine.worlds import (
     default_worlds,
     effort_for,
 )
+from miyabi_tui.screen_settings import CHOICES as SCREEN_CHOICES
+from miyabi_tui.screen_settings import Screen
+from miyabi_tui.screen_settings import said as screen_said
 from miyabi_tui.settings_file import FILE, SettingsFile
 
 if TYPE_CHECKING:
@@ -74,6 +77,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "complexity": (AUTO, *Complexity),
     "on_failure": tuple(Strategy),
     "isolation": tuple(Isolation),
+    **{f"screen.{name}": choices for name, choices in SCREEN_CHOICES.items()},
 }
 
 
@@ -100,6 +104,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     `prices`: by PROVIDER/MODEL, in place of the price list's.
     `isolation`: what keeps commands apart from the machine; `sandbox` what they may use and reach.
     `governor`: how much heavy work runs at once. `approvals`: which commands are asked about.
+    `screen`: how the screen looks.
     """
 
     model: str = ""
@@ -128,6 +133,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     sandbox: Sandboxing = Sandboxing()
     governor: Governing = Governing()
     approvals: Approvals = Approvals()
+    screen: Screen = Screen()
 
 
 def load(repo: Path, env: Mapping[str, str] | None = None) -> Settings:
@@ -179,6 +185,8 @@ def _from_environment(data: dict[str, Any], env: Mapping[str, str]) -> None:
         budgets = data.setdefault("budgets", {})
         if isinstance(budgets, dict):  # what else it is, is told with its place
             budgets["issue_usd"] = _dollars("MIYABI_BUDGET", value)
+    if (found := screen_said(env)) and isinstance(screen := data.setdefault("screen", {}), dict):
+        screen.update(found)
 
 
 def _dollars(variable: str, value: str) -> float:

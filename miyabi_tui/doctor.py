@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 import shutil
 import sys
 from collections.abc import Mapping
@@ -21,7 +20,10 @@ from miyabi_tui.engine.errors import UsageError
 from miyabi_tui.engine.events import Complexity
 from miyabi_tui.engine.masking import Masker
 from miyabi_tui.engine.models import registry
+from miyabi_tui.screen_settings import Screen
 from miyabi_tui.settings_file import SettingsFile
+from miyabi_tui.terminal_ground import asked
+from miyabi_tui.terminal_kind import DUMB, FEW, NONE, TRUE, UNTOLD, Look, look
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,6 +39,7 @@ COLOURS = {OK: "32", WARN: "33", BAD: "31"}
 BOLD = "1"
 PLAIN = str.maketrans({"…": "...", "→": "->", "–": "-", "×": "x", "·": "-", "✓": "+", "✗": "x"})
 SMALL, NARROW = (80, 24), 40  # columns and rows where all is to be seen; columns at least
+DEFAULT = Screen()
 FORWARD = (
     "ssh does not forward COLORTERM: put SetEnv COLORTERM=truecolor under the host in your "
     "~/.ssh/config (and AcceptEnv COLORTERM in its sshd_config), or export it there"
@@ -113,7 +116,7 @@ def examine(folder: Path, facts: Facts | None = None) -> Found:
     )
     looks = checkup.looks(subject)
     looks["keys.models"] = lambda: _models(settings, facts.env)
-    looks["terminal.size"] = lambda: terminal(facts)
+    looks["terminal.size"] = lambda: terminal(facts, settings.screen)
     checks += [*of_settings, *checkup.together(looks)]
     groups = list(dict.fromkeys(_group(one) for one in checks))
     checks.sort(key=lambda one: groups.index(_group(one)))
@@ -179,10 +182,15 @@ def _models(settings: Settings, env: Mapping[str, str]) -> Iterator[Check]:
 # --- the terminal ---------------------------------------------------------------------------------
 
 
-def terminal(facts: Facts) -> Iterator[Check]:
-    """How much is to be seen here of a race."""
+def terminal(facts: Facts, screen: Screen = DEFAULT) -> Iterator[Check]:
+    """How much is to be seen here of a race, and how."""
+    drawn = _look(screen, facts)
     yield _size(facts)
-    yield _colours(facts)
+    yield _colours(facts, drawn)
+    yield _theme(drawn)
+    yield _letters(drawn)
+    if drawn.calm:
+        yield Check("terminal.motion", OK, f"reduced: {drawn.why['motion']}")
     where = facts.env.get("LC_ALL") or facts.env.get("LC_CTYPE") or facts.env.get("LANG") or "none"
     advice = "" if facts.utf8 else "export LANG=C.UTF-8"
     text = f"{facts.encoding} (locale {where})"
@@ -210,27 +218,52 @@ def _size(facts: Facts) -> Check:
     return Check(name, OK, size)
 
 
-def _colours(facts: Facts) -> Check:
-    """By the same variables as the screen itself."""
-    env, name = facts.env, "terminal.colours"
-    term = env.get("TERM", "")
-    if env.get("NO_COLOR"):
-        return Check(name, OK, "none: NO_COLOR is set", "unset NO_COLOR to have them")
-    if term in ("", "dumb", "unknown"):
-        advice = "export TERM=xterm-256color"
-        return Check(name, WARN, f"none: TERM is {term or 'not set'}", advice)
-    if env.get("COLORTERM", "").strip().lower() in ("truecolor", "24bit"):
-        return Check(name, OK, f"16.7 million (TERM={term}, COLORTERM={env['COLORTERM']})")
-    many = 256 if re.search(r"256color|kitty", term) else 16
-    found = f"{many} (TERM={term}, COLORTERM is not set)"
+def _colours(facts: Facts, look: Look) -> Check:
+    """By the same rules as the screen itself."""
+    env, name, why = facts.env, "terminal.colours", look.why["colours"]
+    if look.colours == NONE:
+        if env.get("NO_COLOR") and why.startswith("NO_COLOR"):
+            return Check(name, OK, f"none: {why}", "unset NO_COLOR to have them")
+        dumb = env.get("TERM", "") in ("", *DUMB)
+        advice = "export TERM=xterm-256color" if dumb else ""
+        return Check(name, WARN if dumb else OK, f"none: {why}", advice)
+    if look.colours == TRUE:
+        return Check(name, OK, f"16.7 million ({why})")
+    found = f"{look.colours} ({why})"
+    if " is set" in why:
+        return Check(name, OK, found)
     advice = "export COLORTERM=truecolor if your terminal has them"
     if env.get("SSH_CONNECTION"):
         advice = FORWARD
     elif _multiplexer(env) == "tmux":
         advice = IN_TMUX
-    elif many == 16:
+    elif look.colours == FEW:
         advice = "export TERM=xterm-256color, and COLORTERM=truecolor if your terminal has them"
     return Check(name, WARN, found, advice)
+
+
+def _theme(look: Look) -> Check:
+    advice = ""
+    if look.follows and look.why["theme"] == UNTOLD:
+        advice = 'if that is wrong: [screen] theme = "light", or export MIYABI_THEME=light'
+    return Check("terminal.theme", OK, f"{look.theme}: {look.why['theme']}", advice)
+
+
+def _letters(look: Look) -> Check:
+    name, why = "terminal.signs", look.why["unicode"]
+    if look.unicode:
+        return Check(name, OK, f"Unicode: {why}")
+    chosen = "is set" in why
+    advice = "" if chosen else "export LANG=C.UTF-8 if your terminal shows UTF-8"
+    return Check(name, OK if chosen else WARN, f"ASCII: {why}", advice)
+
+
+def _look(screen: Screen, facts: Facts) -> Look:
+    """As the screen would be drawn here; the terminal is asked for its background."""
+    if not facts.tty or facts.env is not os.environ or screen.theme != "auto":
+        return look(screen, facts.env)
+    with asked(facts.env) as question:
+        return look(screen, facts.env, question.ground())
 
 
 def _multiplexer(env: Mapping[str, str]) -> str:

@@ -20,8 +20,12 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 3  # the exit code, as in `cli`
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# Leave the other screen, show the cursor, release mouse, focus and paste.
-SANE = b"\x1b[?1049l\x1b[?25h\x1b[?1000l\x1b[?1003l\x1b[?1006l\x1b[?1004l\x1b[?2004l\r\n"
+# Leave the other screen, show the cursor, release mouse, focus and paste, tell of dark and light no
+# more, order right-to-left text again.
+SANE = (
+    b"\x1b[?1049l\x1b[?25h\x1b[?1000l\x1b[?1003l\x1b[?1006l\x1b[?1004l\x1b[?2004l"
+    b"\x1b[?2031l\x1b[8h\r\n"
+)
 
 
 @contextlib.contextmanager

@@ -160,6 +160,10 @@ def _say(record: e.Record, state: RunState) -> str:
         case e.WorldFailed(title=title, cause=cause, next_step=next_step):
             parts = [title, cause, f"({next_step})" if next_step else ""]
             return "failed: " + " ".join(part for part in parts if part)
+        case e.WorldPicked():
+            return "picked by you"
+        case e.PickWithdrawn():
+            return "you take your choice back"
         case e.WinnerSelected(reason=reason, overridden=overridden):
             return "\n".join([f"wins: {reason}", *_overridden(overridden)])
         case e.NoWinner(reason=reason):

@@ -796,8 +796,8 @@ def approval() -> Script:
             e.QuestionKind.APPROVAL,
             "Alpha wants to run git push origin main",
             "Whoever wants the same waits too. The rule is: git push*\n\ngit push origin main",
-            ("o", "once", "this time, for all that wait for it"),
-            ("i", "run", "in this run, for every world"),
+            ("g", "once", "this time, for all that wait for it"),
+            ("v", "run", "in this run, for every world"),
             ("e", "always", "in every run in this repository"),
             ("n", "no", "not this time"),
             ("x", "never", "not in this run"),
@@ -920,6 +920,10 @@ class FakeControl:
         """Pick."""
         self.asked.append(f"pick {world}")
 
+    def unpick(self) -> None:
+        """Take the choice back."""
+        self.asked.append("unpick")
+
     def merge(self) -> None:
         """Merge."""
         self.asked.append("merge")
@@ -931,6 +935,11 @@ class FakeControl:
     def diff(self, world: WorldId) -> str:
         """The sample diff."""
         self.asked.append(f"diff {world}")
+        return self._diff
+
+    def diff_between(self, one: WorldId, other: WorldId) -> str:
+        """The sample diff."""
+        self.asked.append(f"diff {one} {other}")
         return self._diff
 
     def records(

@@ -82,6 +82,7 @@ async def happen(desk: Desk, pilot: Pilot[int], *events: e.AnyEvent) -> None:
     """Let something happen, and the screen see it."""
     desk.control.more(*events)
     desk.app.race.pump()
+    desk.app.race.show_again()  # also what would come a moment later
     if isinstance(desk.app.screen, CheckpointScreen | AnswerScreen | TellScreen):
         desk.app.screen.call_later(desk.app.screen.refresh_now)
     await pilot.pause()

@@ -41,6 +41,7 @@ class Terminal:
     ) -> None:
         self.screen = pyte.Screen(columns, rows)
         self.said = b""  # all that the program wrote
+        self.screen.write_process_input = self._answer  # type: ignore[method-assign]
         self._stream = pyte.ByteStream(self.screen)
         self._master, slave = pty.openpty()
         ioctl(slave, TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
@@ -91,6 +92,11 @@ class Terminal:
         self.said += data
         self._stream.feed(data)
         return bool(data)
+
+    def _answer(self, data: str) -> None:
+        """Where the cursor is, as every terminal says when it is asked."""
+        if data.endswith("R"):
+            os.write(self._master, data.encode())
 
     def press(self, *keys: str) -> None:
         """Type keys."""

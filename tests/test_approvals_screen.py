@@ -66,8 +66,8 @@ async def test_each_of_the_five_answers_has_a_key() -> None:
     async with desk.app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
         for keys, choice in (
-            (["o"], ONCE),
-            (["i"], RUN),
+            (["g"], ONCE),
+            (["v"], RUN),
             (["e"], ALWAYS),
             (["n"], NO),
             (["x"], NEVER),
@@ -90,7 +90,7 @@ async def test_what_was_meant_for_the_board_answers_nothing() -> None:
         await pilot.pause()
         await happen(desk, pilot, approval())
         desk.control.asked.clear()
-        await press(pilot, "o", "i", "e", "n", "x")
+        await press(pilot, "g", "v", "e", "n", "x")
         assert not any(one.startswith("answer") for one in desk.control.asked)
         assert desk.app.screen is desk.app.race
 
@@ -138,7 +138,7 @@ async def test_a_long_command_is_harmless_and_leaves_room_for_the_answers() -> N
         assert len(text) < 1_300
         assert "more lines" in text or "more characters" in text
         await reach_all(pilot, Region(0, 0, 80, 24))
-        await press(pilot, "i")
+        await press(pilot, "v")
     assert desk.control.asked[1:] == ["answer approval:0123: run"]
 
 

@@ -11,7 +11,7 @@ from miyabi_tui.app import MiyabiApp
 from miyabi_tui.engine import events as e
 from miyabi_tui.engine.fold import fold
 from miyabi_tui.engine.worlds import WorldId
-from miyabi_tui.widgets.board import places
+from miyabi_tui.widgets.board_layout import places
 from miyabi_tui.widgets.words import outcome, phase
 from tests import board_states as states
 from tests import snapshot_support  # noqa: F401

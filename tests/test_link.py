@@ -56,6 +56,9 @@ class Recorder:
     def diff(self, world: WorldId) -> str:
         return f"the diff of {world}\n"
 
+    def diff_between(self, one: WorldId, other: WorldId) -> str:
+        return f"from {one} to {other}\n"
+
 
 class Served:
     """A journal, a bus and a socket, without a race."""
@@ -150,6 +153,8 @@ async def test_every_command_arrives_as_it_was_given(tmp_path: Path) -> None:
         remote.stop()
         answer = await anyio.to_thread.run_sync(remote.diff, BETA)
         assert answer == "the diff of Beta\n"
+        answer = await anyio.to_thread.run_sync(remote.diff_between, ALPHA, BETA)
+        assert answer == "from Alpha to Beta\n"
         assert run.control.asked == [
             *(("pause", ALPHA), ("proceed", ALPHA), ("kill", BETA), ("pick", ALPHA)),
             *(("fork", fork), ("tell", BETA, "mind\nthe gap")),
@@ -330,7 +335,7 @@ def until(
 
 
 def running(state: RunState) -> bool:
-    return bool(state.worlds) and all(one.doing.startswith("echo") for one in state.worlds)
+    return bool(state.worlds) and all(one.doing.startswith("running echo") for one in state.worlds)
 
 
 def test_two_watchers_steer_one_race_and_see_what_its_engine_sees(tmp_path: Path) -> None:

@@ -75,6 +75,7 @@ def varied(random: Random, worlds: list[WorldId]) -> e.AnyEvent:
         e.WorldKilled(world=world, reason="by hand"),
         e.WorldFailed(world=world, title="failed"),
         e.WorldPicked(world=world),
+        e.PickWithdrawn(world=world),
         e.WinnerSelected(world=world, by_person=True, override=False, reason="best", commit="d"),
         e.NoWinner(reason="none"),
         e.MergeReady(world=world, branch="m"),

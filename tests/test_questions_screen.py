@@ -170,11 +170,10 @@ def test_what_earlier_runs_of_the_issue_spent_counts() -> None:
 @pytest.mark.anyio
 async def test_what_the_cache_and_the_samples_say() -> None:
     desk = Desk(states.waiting())
-    async with desk.app.run_test(size=(120, 40)) as pilot:
+    async with desk.app.run_test(size=(600, 50)) as pilot:
         await pilot.pause()
         foot = desk.app.race.board.pane(A).foot
         assert "tests 41/44" in shown(foot)
-        await press(pilot, "z")
         assert "3 turns, 1 from the cache" in shown(foot)
         told = desk.stream(A)
         assert "step 3 · ↺ from the cache · 4.1k in" in told

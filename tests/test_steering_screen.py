@@ -114,8 +114,8 @@ def test_who_reads_what_is_said() -> None:
 async def test_what_is_said_stands_in_the_stream_until_it_is_read() -> None:
     script = states.racing()
     desk = Desk(script)
-    async with desk.app.run_test(size=(120, 40)) as pilot:
-        await press(pilot, "z")
+    async with desk.app.run_test(size=(300, 50)) as pilot:
+        await pilot.pause()
         await happen(desk, pilot, e.Output(world=A, channel=e.Channel.TEXT, text="I thi"))
         await happen(desk, pilot, e.WorldTold(world=A, text="use csv\nno parser"))
         await happen(desk, pilot, e.Output(world=A, channel=e.Channel.TEXT, text="nk so."))

@@ -35,7 +35,7 @@ def test_the_demo_from_start_to_merge(tmp_path: Path, lean: Path) -> None:
         terminal.resize(200, 50)
         terminal.until("merged into miyabi/issue-270", timeout=80)  # measured one after another
         terminal.press("1", "d")
-        terminal.until("+++ b/tally/entries.py")
+        terminal.until("tally/entries.py · 3 files")
         terminal.press("d")
         terminal.until("may not win")
         terminal.press("?")
@@ -162,7 +162,7 @@ def test_a_terminal_that_does_not_read_holds_up_neither_the_engine_nor_its_end(
     ]
     recording = racing.record(tmp_path / "turns", {WorldId.ALPHA: flood})
     with Terminal(*run_args(recording), "--worlds", "alpha", cwd=repo) as terminal:
-        terminal.until("sleeping")  # and from here on nobody reads
+        terminal.until("running seq")  # and from here on nobody reads
         terminal.process.send_signal(signal.SIGTERM)
         for child in psutil.Process(terminal.process.pid).children(recursive=True):
             child.wait(20)

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 ONCE, RUN, ALWAYS, NO, NEVER = "once", "run", "always", "no", "never"
 # No key of the board: whoever presses one there as a question comes up must not answer it.
 CHOICES = (
-    e.Choice("o", ONCE, "this time, for all that wait for it"),
-    e.Choice("i", RUN, "in this run, for every world"),
+    e.Choice("g", ONCE, "this time, for all that wait for it"),
+    e.Choice("v", RUN, "in this run, for every world"),
     e.Choice("e", ALWAYS, "in every run in this repository"),
     e.Choice("n", NO, "not this time"),
     e.Choice("x", NEVER, "not in this run"),

@@ -99,6 +99,13 @@ class Control(Protocol):
         """Make this world the winner, whatever the evidence says; worlds still at work end."""
         ...
 
+    def unpick(self) -> None:
+        """Take a person's choice back while it is not merged: the evidence chooses.
+
+        Worlds that the choice had ended stay so; `fork` brings each back.
+        """
+        ...
+
     def merge(self) -> None:
         """Merge the winner."""
         ...
@@ -111,6 +118,13 @@ class Control(Protocol):
         """The unified diff of the world's present content against the base.
 
         Blocks for a git call: from a thread, never from an event loop.
+        """
+        ...
+
+    def diff_between(self, one: WorldId, other: WorldId) -> str:
+        """The unified diff from one world's present content to another's.
+
+        Blocks for git calls: from a thread.
         """
         ...
 

@@ -149,6 +149,10 @@ class Engine:
         """See `Control.pick`."""
         self._command(lambda race: race.pick(world))
 
+    def unpick(self) -> None:
+        """See `Control.unpick`."""
+        self._command(lambda race: race.unpick())
+
     def fork(self, fork: Fork) -> None:
         """See `Control.fork`."""
         self._command(lambda race: race.fork(fork))
@@ -198,6 +202,14 @@ class Engine:
 
         worktree = self._race.worktree(world) if self._race else None
         return present_diff(worktree) if worktree else ""
+
+    def diff_between(self, one: WorldId, other: WorldId) -> str:
+        """See `Control.diff_between`."""
+        from miyabi_tui.engine.repo.worktrees import difference
+
+        found = [self._race.worktree(world) for world in (one, other)] if self._race else []
+        there = [worktree for worktree in found if worktree]
+        return difference(there[0], there[1]) if len(there) == 2 else ""
 
     def records(
         self,

@@ -579,6 +579,15 @@ class WorldPicked(Event, frozen=True, kw_only=True):
     world: WorldId
 
 
+class PickWithdrawn(Event, frozen=True, kw_only=True):
+    """The person takes the choice of this world back: the run chooses again by the evidence.
+
+    Worlds that the choice had ended stay so.
+    """
+
+    world: WorldId
+
+
 class WinnerSelected(Event, frozen=True, kw_only=True):
     """A winner was chosen. `override` says that the person chose against the evidence.
 
@@ -743,6 +752,7 @@ AnyEvent = (
     | WorldKilled
     | WorldFailed
     | WorldPicked
+    | PickWithdrawn
     | WinnerSelected
     | NoWinner
     | MergeReady

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from miyabi_tui.engine import events as e
+from miyabi_tui.engine.activity import in_words
 from miyabi_tui.engine.models.base import Usage
 from miyabi_tui.engine.progress import advance, resumed
 from miyabi_tui.engine.state import (
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 # What a world is when it waits for nothing, and when no turn of it streams.
 STILL: dict[str, Any] = {"waiting": "", "waits_until": None}
 ESCAPES_KEPT = 50
+CHOSEN = (WorldStatus.WON, WorldStatus.LOST)
 UNMETERED: dict[str, Any] = {"running": Usage(), "running_cost_usd": 0.0}
 
 
@@ -188,7 +190,8 @@ def _slots_changed(state: RunState, event: e.SlotsChanged, at: float) -> RunStat
 def _winner_selected(state: RunState, event: e.WinnerSelected, at: float) -> RunState:
     def outcome(world: WorldState) -> WorldState:
         if world.id is event.world:
-            return replace(world, status=WorldStatus.WON, doing="", **STILL)
+            before = world.status if world.status not in CHOSEN else world.before_choice
+            return replace(world, status=WorldStatus.WON, before_choice=before, doing="", **STILL)
         if world.status in (WorldStatus.SCORED, WorldStatus.WON):
             return replace(world, status=WorldStatus.LOST)
         return world
@@ -213,6 +216,28 @@ def _no_winner(state: RunState, event: e.NoWinner, at: float) -> RunState:
 
 def _world_picked(state: RunState, event: e.WorldPicked, at: float) -> RunState:
     return replace(state, picked=event.world)
+
+
+def _pick_withdrawn(state: RunState, event: e.PickWithdrawn, at: float) -> RunState:
+    """Nothing is chosen any more, and each world is what it was before the choice."""
+    if state.winner is not event.world:
+        return replace(state, picked=None)
+
+    def open_again(world: WorldState) -> WorldState:
+        return replace(world, status=world.before_choice) if world.status in CHOSEN else world
+
+    return replace(
+        state,
+        winner=None,
+        picked=None,
+        winner_by_person=False,
+        override=False,
+        overridden=(),
+        winner_reason="",
+        merge_ready=False,
+        merge_failed=None,
+        worlds=tuple(open_again(world) for world in state.worlds),
+    )
 
 
 def _merge_ready(state: RunState, event: e.MergeReady, at: float) -> RunState:
@@ -362,6 +387,7 @@ def _step_started(world: WorldState, event: e.StepStarted, at: float) -> WorldSt
             step=event.step,
             sampling=event.sampling,
             doing="thinking",
+            doing_since=at,
             calls=(),
             told=world.told[len(event.told) :],
             **UNMETERED,
@@ -416,11 +442,12 @@ def _sampled(world: WorldState, event: e.TestsSampled, at: float) -> WorldState:
 
 def _tool_started(world: WorldState, event: e.ToolStarted, at: float) -> WorldState:
     calls = (*world.calls, event.summary)
-    return _standing(replace(world, doing=event.summary, calls=calls), WorldStatus.RUNNING)
+    doing = in_words(event.name, event.summary)
+    return _standing(replace(world, doing=doing, doing_since=at, calls=calls), WorldStatus.RUNNING)
 
 
 def _tool_finished(world: WorldState, event: e.ToolFinished, at: float) -> WorldState:
-    return replace(world, last_output_at=at)
+    return replace(world, doing="thinking", doing_since=at, last_output_at=at)
 
 
 def _step_finished(world: WorldState, event: e.StepFinished, at: float) -> WorldState:
@@ -491,7 +518,7 @@ def _evaluation_started(world: WorldState, event: e.EvaluationStarted, at: float
 
 
 def _evaluation_progress(world: WorldState, event: e.EvaluationProgress, at: float) -> WorldState:
-    return replace(world, doing=event.doing, last_output_at=at)
+    return replace(world, doing=event.doing, doing_since=at, last_output_at=at)
 
 
 def _scored(world: WorldState, event: e.WorldScored, at: float) -> WorldState:
@@ -566,6 +593,7 @@ _RUN: dict[type, Callable[[RunState, Any, float], RunState]] = {
     e.SandboxChosen: _sandbox_chosen,
     e.SlotsChanged: _slots_changed,
     e.WorldPicked: _world_picked,
+    e.PickWithdrawn: _pick_withdrawn,
     e.WorldForked: _world_forked,
     e.WinnerSelected: _winner_selected,
     e.NoWinner: _no_winner,

@@ -26,6 +26,7 @@ ASIDE = (
     | e.WorldWaiting
     | e.WorldTold
     | e.WorldPicked
+    | e.PickWithdrawn
     | e.TurnMetered
     | e.TestsSampled
     | e.CheckpointSaved

@@ -352,6 +352,21 @@ class Race:
                 await lane.wrap_up()
         self._stir()
 
+    async def unpick(self) -> None:
+        """Take the person's choice back: the evidence chooses."""
+        async with self._hand:
+            run = self._bus.state
+            picked = run.picked or (run.winner if run.winner_by_person else None)
+            if self._over:
+                return
+            if picked is None or run.commit or self._stopped:
+                why = "it is too late" if run.commit or self._stopped else "nobody was picked"
+                return await self._notice(f"there is no choice to take back: {why}")
+            self._picked = None
+            await self._bus.emit(e.PickWithdrawn(world=picked))
+            self._chosen = self._chosen and self._bus.state.winner is not None
+            self._stir()
+
     def _stir(self) -> None:
         """The person has done something that the decision has to take in."""
         self._questions.answer(QUESTION, NEXT)

@@ -65,20 +65,24 @@ def step_name(step: int) -> str:
 class WorldState(msgspec.Struct, frozen=True, kw_only=True):
     """All there is to know about one world at one moment.
 
-    `cut_short`: its run ended while it was at work; `stopped_early`: a rule ended it. `checkpoints`
-    are those of its present past. `calls` and `step_cost_usd` belong to the step in progress,
+    `doing` is in words, and so since `doing_since`. `cut_short`: its run ended while it was at
+    work; `stopped_early`: a rule ended it. `checkpoints` are those of its present past. `calls` and
+    `step_cost_usd` belong to the step in progress,
     `running` and `running_cost_usd` to the turn that streams now (an estimate). `restored` says
     what a resume or a fork did to it last; `salt` sets the turns of a fork apart from those of the
     future that it leaves. `told` is what the person has said and no turn has read yet. Of `turns`,
     `cached` came from the cache; `waits_until` ends its `waiting`, if that is known. `exceeded` is
     the limit that it stands still for; `escapes` are its last attempts to leave its place.
+    `before_choice` is what it was before it had won or lost.
     """
 
     config: WorldConfig
     status: WorldStatus = WorldStatus.QUEUED
     before_pause: WorldStatus = WorldStatus.RUNNING
+    before_choice: WorldStatus = WorldStatus.SCORED
     reason: str = ""
     doing: str = ""
+    doing_since: float | None = None
     waiting: str = ""
     waits_until: float | None = None
     told: tuple[str, ...] = ()

@@ -58,12 +58,14 @@ class CheckpointScreen(ModalScreen["Fork | None"]):
         clock: Callable[[], float],
         *,
         attached: bool = False,
+        step: int | None = None,
     ) -> None:
         super().__init__()
         self._world = world
         self._run = run
         self._clock = clock
         self._attached = attached
+        self._step = step
         self._asked_about = standing(run(), run().world(world))
         self.listing = CheckpointList(world)
 
@@ -88,6 +90,9 @@ class CheckpointScreen(ModalScreen["Fork | None"]):
     def on_mount(self) -> None:
         """Show what there is, and what comes."""
         self.refresh_now()
+        if self._step is not None:
+            self.listing.select_step(self._step)
+            self._say()
         self.set_interval(REFRESH_SECONDS, self.refresh_now)
 
     def refresh_now(self) -> None:

@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from miyabi_tui.engine.state import RunState, WorldStatus
 from miyabi_tui.screens.refusals import (
     at_work,
+    why_no_podium,
     why_not_go_back,
     why_not_kill,
     why_not_pause,
@@ -70,10 +71,25 @@ COMMANDS = (
         rank=3,
     ),
     Command("m", "merge", "merge", "Merge the winner", "Merge the winner"),
+    Command("u", "undo", "undo", "Take back the last kill, choice or pause", "Undo", rank=7),
     Command(
         "d", "diff", "diff", "What the world changed against the base", "Show the diff", rank=4
     ),
-    Command("z", "zoom", "zoom", "Give the world the whole screen, and back", "Zoom", rank=5),
+    Command(
+        "c", "compare", "compare", "The worlds side by side, and any two of them", "Compare", rank=6
+    ),
+    Command("t", "timeline", "time line", "Every event of the run", "Time line", rank=8),
+    Command("i", "issue", "issue", "The issue, its base and its run", "The issue", rank=8),
+    Command(
+        "z", "zoom", "zoom", "Read the world: stream, diff, tests, score, cost …", "Zoom", rank=5
+    ),
+    Command(
+        "b", "podium", "podium", "When the race is decided: the podium, and back", "Podium", rank=6
+    ),
+    Command("o", "edit", "edit", "Its worktree in $EDITOR, and back", "Open in $EDITOR", rank=8),
+    Command("exclamation_mark", "shell", "shell", "A shell in its worktree", "Shell", "!", rank=8),
+    Command("y", "copy", "copy", "Copy its branch, path, diff, output …", "Copy", rank=8),
+    Command("M", "mouse", "mouse", "Leave the mouse to the terminal, and back", "Mouse on / off"),
     Command(
         "question_mark,f1",
         "help",
@@ -93,6 +109,14 @@ MOVES = (
     ("home  end", "Oldest line; newest line, and follow"),
     ("ctrl+p", "All commands and themes"),
     ("ctrl+c", "As q; twice leaves at once"),
+)
+
+READING = (
+    (",  .", "Previous, next tab of a zoomed world; z or esc goes back"),
+    ("enter  space", "Fold the call, show the ends of its output, all of it"),
+    ("[  ]  -  +", "Previous, next call; fold, unfold all"),
+    ("/  n  N", "Search, also in the journal; next, previous match"),
+    ("f  g", "The newest, and follow; the very first"),
 )
 
 
@@ -115,21 +139,36 @@ def bindings() -> list[BindingType]:
     made += [
         Binding("tab,right,l", "turn(1)", "Next world", show=False),
         Binding("shift+tab,left,h", "turn(-1)", "Previous world", show=False),
-        Binding("enter", "zoom", "Zoom", show=False),
+        Binding("enter", "zoom_in", "Zoom", show=False),
+        Binding("full_stop", "tab(1)", "Next tab", show=False),
+        Binding("comma", "tab(-1)", "Previous tab", show=False),
         Binding("escape", "unzoom", "Back", show=False),
+    ]
+    made += [  # before the panes' own, where the podium lies over them
+        Binding(key, f"podium_rows({rows})", "Scroll the podium", show=False, priority=True)
+        for key, rows in (("up", -1), ("down", 1), ("pageup", -10), ("pagedown", 10))
     ]
     return made
 
 
 def hints(
-    run: RunState, world: WorldState | None, zoomed: bool, attached: bool = False
+    run: RunState,
+    world: WorldState | None,
+    zoomed: bool,
+    attached: bool = False,
+    *,
+    undo: bool = False,
 ) -> list[Hint]:
     """What the footer offers now: only what would do something."""
-    offered = {"help", "leave"}
+    offered = {"help", "leave"} | ({"timeline", "issue"} if run.run_id else set())
     labels = {"zoom": "back" if zoomed else "zoom"}
     urgent = set()
     if world is not None:
         offered |= {"zoom", "diff"}
+        if world.worktree_ready:
+            offered |= {"edit", "shell", "copy"}
+        if len(run.worlds) > 1:
+            offered.add("compare")
         if not why_not_pause(run, world):
             offered.add("pause")
         if not why_not_kill(run, world):
@@ -146,9 +185,13 @@ def hints(
             labels["pause"] = "go on"
     if len(at_work(run)) > 1:
         offered.add("tell_all")
+    if undo:
+        offered.add("undo")
     if run.questions:
         offered.add("answer")
         urgent.add("answer")
+    if not why_no_podium(run):
+        offered.add("podium")
     if run.merge_ready:
         offered.add("merge")
         urgent.add("merge")

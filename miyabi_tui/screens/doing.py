@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from miyabi_tui.engine.state import WorldState, WorldStatus
 from miyabi_tui.screens.asking import Asking
@@ -16,6 +16,7 @@ from miyabi_tui.screens.refusals import (
     why_not_tell,
     why_not_tell_all,
 )
+from miyabi_tui.screens.undoing import Killed, Paused, Picked, Undo
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +32,7 @@ class Doing(RaceBase):
     def __init__(self, control: Control, clock: Callable[[], float]) -> None:
         super().__init__(control, clock)
         self._asking = Asking(self, control, clock)
+        self._undo = Undo()
 
     def action_pause(self) -> None:
         """Freeze the focused world, or let it go on."""
@@ -38,8 +40,10 @@ class Doing(RaceBase):
         if world is None:
             return
         if world.status is WorldStatus.PAUSED:
+            self._undo.forget_pause(world.id)
             self._control.proceed(world.id)
         else:
+            self._undo.did(Paused(world.id))
             self._control.pause(world.id)
 
     def action_kill(self) -> None:
@@ -51,13 +55,17 @@ class Doing(RaceBase):
 
         text = (
             f"Its processes end now and it gets no score. Its worktree and branch stay; "
-            f"the other worlds go on. r can bring it back from any of its checkpoints.\n"
+            f"the other worlds go on. u brings it back at its last checkpoint, r at any.\n"
             f"{world.id} is at step {world.step}."
         )
         self._ask(
             Question(f"Kill {world.id}?", text, f"kill {world.id}", "let it live"),
-            lambda yes: self._answered(yes, why_not_kill, world.id, self._control.kill),
+            lambda yes: self._answered(yes, why_not_kill, world.id, self._kill),
         )
+
+    def _kill(self, world: WorldId) -> None:
+        self._undo.did(Killed.of([self.run_state.world(world)]))
+        self._control.kill(world)
 
     def action_answer(self) -> None:
         """Answer a question: the focused world's first, then the run's, then any other's."""
@@ -99,9 +107,21 @@ class Doing(RaceBase):
                 self._ask_pick(now)
                 self.say(LOOK_AGAIN)
             else:
-                self._answered(yes, why_not_pick, world.id, self._control.pick)
+                self._answered(yes, why_not_pick, world.id, self._pick)
 
         self._ask(question(run, world, lambda: self._control.diff(world.id)), answered)
+
+    def _pick(self, world: WorldId) -> None:
+        self._undo.did(Picked.of(self.run_state, world))
+        self._control.pick(world)
+
+    def action_undo(self) -> None:
+        """Take back the last pause, kill or choice made here."""
+        said, done = self._undo.undo(self.run_state, self._control)
+        self.app.clear_notifications()
+        severity: Literal["information", "warning"] = "information" if done else "warning"
+        self.notify(said, severity=severity, timeout=6, markup=False)
+        self.show_again()
 
     def action_merge(self) -> None:
         """Merge the winner."""

@@ -13,12 +13,16 @@ from textual.widgets import Static
 from miyabi_tui.engine import safety
 from miyabi_tui.engine.events import Scope
 from miyabi_tui.engine.state import RunState
-from miyabi_tui.screens.commands import MOVES, commands
+from miyabi_tui.screens.commands import MOVES, READING, commands
 from miyabi_tui.widgets.asking import STRATEGIES, complexity, money, spent
 from miyabi_tui.widgets.inert import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from textual.app import ComposeResult
+
+    from miyabi_tui.screens.commands import Command
 
 SIGNS = (
     ("● ‖ ◷ ◔", "running, paused, waiting, quiet for a while"),
@@ -42,27 +46,41 @@ class HelpScreen(ModalScreen[None]):
     ]
     AUTO_FOCUS = "VerticalScroll"
 
-    def __init__(self, attached: bool = False, run: RunState | None = None) -> None:
+    def __init__(
+        self,
+        attached: bool = False,
+        run: RunState | None = None,
+        *,
+        listed: Sequence[Command] = (),
+        replay: Sequence[Command] = (),
+    ) -> None:
         super().__init__()
-        self._attached = attached
+        self._listed = listed or commands(attached)
+        self._replay = replay
         self._run = run or RunState()
 
     def compose(self) -> ComposeResult:
         """One text that scrolls where the terminal is small."""
         with VerticalScroll(classes="dialog -help"):
-            yield Static(help_text(self._attached, self._run), markup=False)
+            yield Static(help_text(self._listed, self._run, self._replay), markup=False)
 
     def action_close(self) -> None:
         """Close."""
         self.dismiss(None)
 
 
-def help_text(attached: bool, run: RunState) -> Content:
-    """The whole page."""
-    lines: list[Content] = [Content.styled("The focused world", "bold $ink-strong")]
-    lines += [_line(one.key, one.help) for one in commands(attached)]
+def help_text(listed: Sequence[Command], run: RunState, replay: Sequence[Command] = ()) -> Content:
+    """The whole page; of a replay its own keys first."""
+    lines: list[Content] = []
+    if replay:
+        lines.append(Content.styled("The replay", "bold $ink-strong"))
+        lines += [*(_line(one.key, one.help) for one in replay), Content("")]
+    lines.append(Content.styled("The focused world", "bold $ink-strong"))
+    lines += [_line(one.key, one.help) for one in listed]
     lines += [Content(""), Content.styled("Moving", "bold $ink-strong")]
     lines += [_line(keys, what) for keys, what in MOVES]
+    lines += [Content(""), Content.styled("Reading a world", "bold $ink-strong")]
+    lines += [_line(keys, what) for keys, what in READING]
     lines += [Content(""), Content.styled("Signs", "bold $ink-strong")]
     lines += [_line(signs, what) for signs, what in SIGNS]
     if run.run_id:

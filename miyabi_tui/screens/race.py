@@ -1,21 +1,33 @@
-"""The race: head line, board, footer, on one timer; `looking` and `doing` have the keys."""
+"""The race on one timer: head line, race bar, board, footer; `looking`, `doing` have the keys."""
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, ClassVar
 
-from miyabi_tui.bridge import FRAMES_A_SECOND
+from textual.geometry import Size
+
+from miyabi_tui.bridge import CALM_FRAMES_A_SECOND, FRAMES_A_SECOND
 from miyabi_tui.engine.events import Phase
-from miyabi_tui.screens.commands import bindings, hints
+from miyabi_tui.paced_app import PacedApp
+from miyabi_tui.pacing import Level
+from miyabi_tui.screens.commands import bindings, commands, hints
+from miyabi_tui.screens.deciding import Deciding
 from miyabi_tui.screens.doing import Doing
 from miyabi_tui.screens.looking import Looking
+from miyabi_tui.screens.reaching import Reaching
 from miyabi_tui.widgets.asking import news
+from miyabi_tui.widgets.board_layout import AROUND, is_table
 from miyabi_tui.widgets.headline import HeadLine
 from miyabi_tui.widgets.keyline import KeyLine
+from miyabi_tui.widgets.motion import calm
+from miyabi_tui.widgets.race_bar import RaceBar
+from miyabi_tui.widgets.seldom import Seldom
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from textual import events
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
@@ -23,11 +35,14 @@ if TYPE_CHECKING:
     from miyabi_tui.engine.events import Record
     from miyabi_tui.engine.state import RunState
     from miyabi_tui.engine.worlds import WorldId
+    from miyabi_tui.pacing import Pacer
+    from miyabi_tui.screens.commands import Command
     from miyabi_tui.widgets.board import Board
+    from miyabi_tui.widgets.keyline import Hint
     from miyabi_tui.widgets.pane import WorldPane
 
 
-class RaceScreen(Looking, Doing):
+class RaceScreen(Looking, Doing, Deciding, Reaching):
     """Five panes fed by one bridge, on one timer."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings()
@@ -36,20 +51,37 @@ class RaceScreen(Looking, Doing):
     def __init__(self, control: Control, clock: Callable[[], float]) -> None:
         super().__init__(control, clock)
         self._second = 0
+        self._level = Level.FULL
+        self._seldom = Seldom()
         self.headline = HeadLine()
+        self.racebar = RaceBar()
         self.keyline = KeyLine()
 
     def compose(self) -> ComposeResult:
-        """Head line, board, footer."""
+        """Head line, race bar, board, footer."""
         yield self.headline
+        yield self.racebar
         yield self.board
+        yield self.podium
         yield self.keyline
+
+    @property
+    def pacer(self) -> Pacer:
+        """How fast the line is."""
+        assert isinstance(self.app, PacedApp)
+        return self.app.pacer
 
     def on_mount(self) -> None:
         """Show what is there; begin to listen once the first frame is out."""
         self._show({})
         self.pump()
-        self.set_interval(1 / FRAMES_A_SECOND, self.pump)
+        frames = CALM_FRAMES_A_SECOND if calm(self.app) else FRAMES_A_SECOND
+        self.set_interval(1 / frames, self.pump)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """In the smallest terminals the board is a table."""
+        board = Size(event.size.width, event.size.height - AROUND)
+        self.set_class(is_table(board), "-table")
 
     def pump(self) -> None:
         """Show what happened since the last call; once a second, what only time changed."""
@@ -60,20 +92,45 @@ class RaceScreen(Looking, Doing):
             self._warn(before)
             self._asking.heard(batch)
         elif int(self._clock()) != self._second and not self.run_state.finished:
+            self._show({}, at_once=self._level is not Level.LEAN)
+        elif self._seldom.owed:
             self._show({})
+        if self._level is Level.LEAN and self._seldom.lines(time.monotonic()):
+            self.board.flush_lean()
 
-    def _show(self, streams: Mapping[WorldId, Sequence[Record]]) -> None:
-        now = self._clock()
+    def _show(self, streams: Mapping[WorldId, Sequence[Record]], *, at_once: bool = False) -> None:
+        """Show the state, as much of it as the line carries; `at_once` what a key asked for."""
+        now, run = self._clock(), self.run_state
         self._second = int(now)
-        self.headline.show(self.run_state, now)
-        self.board.show(self.run_state, now, streams)
+        if self.pacer.level is not self._level:
+            self._level = self.pacer.level
+            self.board.be_lean(self._level is Level.LEAN)
+        level = max(self._level, Level.CALM) if calm(self.app) else self._level
+        gauges = self._seldom.gauges(level, run, time.monotonic())
+        whole = gauges or (at_once and self._level is not Level.LEAN)
+        part = self._seldom.part
+        self.board.show(run, now, streams, gauges=whole, part=part)
         self._turn_to_expected()
-        attached = self._control.attached
-        self.keyline.show(hints(self.run_state, self.world, self.board.zoomed, attached))
+        self.show_zoomed(streams)
+        if whole and (part is None or part % (len(run.worlds) + 1) == len(run.worlds)):
+            self.headline.show(run, now, self.pacer.in_words())
+        if (part is not None and not at_once) or not (gauges or at_once):
+            return
+        self.racebar.show(run, self.board.signs, self.board.focused_world)
+        self.keyline.show(self.zoom_hints(self.show_podium(self.offered())))
+
+    def offered(self) -> list[Hint]:
+        """What the footer offers now."""
+        run, attached = self.run_state, self._control.attached
+        return hints(run, self.world, self.board.zoomed, attached, undo=self._undo.possible(run))
+
+    def listed(self) -> tuple[Command, ...]:
+        """What the palette and the help list."""
+        return commands(self._control.attached)
 
     def show_again(self) -> None:
         """See `RaceBase.show_again`."""
-        self._show({})
+        self._show({}, at_once=True)
 
     def _turn_to_expected(self) -> None:
         """Turn to the extra world that was asked for here, once it is there."""
@@ -95,6 +152,11 @@ class RaceScreen(Looking, Doing):
         message.stop()
         self._expected = None
         self.show_again()
+
+    def on_race_bar_chosen(self, message: RaceBar.Chosen) -> None:
+        """A click on a world in the race bar."""
+        message.stop()
+        self.board.turn_to(message.world)
 
     def on_key_line_chosen(self, message: KeyLine.Chosen) -> None:
         """A click in the footer."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from textual.reactive import Reactive
 from textual.screen import Screen
 
 from miyabi_tui.bridge import Bridge
@@ -12,6 +13,8 @@ from miyabi_tui.widgets.board import Board
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from textual.widget import Widget
 
     from miyabi_tui.engine.control import Control
     from miyabi_tui.engine.state import RunState, WorldState
@@ -23,6 +26,9 @@ NO_WORLD = "The worlds are not there yet."
 
 class RaceBase(Screen[None]):
     """A run and its board; `Looking` and `Doing` add what the keys do."""
+
+    # who is focused shows in the panes: not all of the screen has to be painted for it
+    focused: Reactive[Widget | None] = Reactive(None, repaint=False)
 
     def __init__(self, control: Control, clock: Callable[[], float]) -> None:
         super().__init__()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from miyabi_tui.engine.events import Phase, RunStatus
 from miyabi_tui.engine.state import WorldStatus
 from miyabi_tui.engine.worlds import FIVE, WorldId
+from miyabi_tui.widgets.podium import decided
 from miyabi_tui.widgets.words import resume
 
 if TYPE_CHECKING:
@@ -33,6 +34,11 @@ def why_not_kill(run: RunState, world: WorldState) -> str:
     if world.ended:
         return f"{world.id} has ended already ({world.status})."
     return ""
+
+
+def why_no_podium(run: RunState) -> str:
+    """Why there is no podium to be shown."""
+    return "" if decided(run) else "The race is not decided yet: the bar above has the standing."
 
 
 def why_not_tell(run: RunState, world: WorldState) -> str:
@@ -113,6 +119,18 @@ def why_not_pick(run: RunState, world: WorldState) -> str:
     return ""
 
 
+def why_not_unpick(run: RunState) -> str:
+    """Why a choice made by hand cannot be taken back."""
+    if run.commit:
+        by_git = f"git revert {run.commit[:9]}"
+        return f"{run.winner} is merged into {run.branch} already: only {by_git} undoes that."
+    if run.status is RunStatus.INTERRUPTED:
+        return f"The run is interrupted: go on with {resume(run)} first."
+    if run.finished:
+        return f"The choice cannot be taken back: {OVER}."
+    return f"{run.winner or 'The winner'} is being merged." if _is_merging(run) else ""
+
+
 def _is_merging(run: RunState) -> bool:
     return run.phase is Phase.MERGING and not run.merge_ready and run.merge_failed is None
 
@@ -130,6 +148,16 @@ def why_not_merge(run: RunState) -> str:
     if run.winner is None:
         return "There is no winner yet: wait for the scores, or pick one with w."
     return f"{run.winner} is not waiting to be merged."
+
+
+def why_not_read(run: RunState) -> str:
+    """Why the run has neither events nor an issue to read."""
+    return "" if run.run_id else "The race has not begun: there is nothing to read yet."
+
+
+def why_not_compare(run: RunState) -> str:
+    """Why there is nothing to compare."""
+    return "" if len(run.worlds) > 1 else "There is only one world: nothing to compare it with."
 
 
 def why_no_diff(world: WorldState) -> str:

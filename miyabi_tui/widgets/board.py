@@ -2,104 +2,34 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from textual.content import Content
-from textual.geometry import Offset, Region, Size, Spacing
-from textual.layout import ArrangeResult, Layout, WidgetPlacement
 from textual.message import Message
 from textual.widget import Widget
 
+from miyabi_tui.engine.activity import activity
+from miyabi_tui.engine.events import Scope
 from miyabi_tui.engine.state import rank_key
 from miyabi_tui.widgets.asking import asked, waiting
+from miyabi_tui.widgets.board_layout import BoardLayout, places
 from miyabi_tui.widgets.inert import one_line
 from miyabi_tui.widgets.pane import WorldPane
-from miyabi_tui.widgets.words import PaneView
+from miyabi_tui.widgets.words import PaneView, sign
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from textual.geometry import Region
+    from textual.layout import Layout
+
     from miyabi_tui.engine.events import Record
     from miyabi_tui.engine.state import RunState, WorldState
     from miyabi_tui.engine.worlds import WorldId
+    from miyabi_tui.widgets.words import Sign
 
-COLUMNS_FROM = 150
-ROWS_FROM = 100
-COLUMN = 30
-ROW = 12
 NEWS_SECONDS = 20
-STRIP = 2
-LEAST_OPEN = 8
-
-
-def places(size: Size, count: int, open_: int, zoomed: bool = False) -> list[Region | None]:
-    """The regions of `count` panes; None where a pane is not shown.
-
-    Side by side where there is room, from 100 columns in two or three rows, else a stack of two-row
-    strips in which pane `open_` has the rest.
-    """
-    if zoomed or count == 1:
-        return [Region(0, 0, *size) if index == open_ else None for index in range(count)]
-    if size.width >= ROWS_FROM:
-        if count < 4 or (size.width >= COLUMNS_FROM and size.width // count >= COLUMN):
-            return list(_columns(Region(0, 0, *size), count))
-        for rows in (2, 3):
-            across = -(-count // rows)
-            if size.width // across >= COLUMN and size.height // rows >= ROW:
-                return list(_rows(size, count, rows))
-    return _stack(size, count, open_)
-
-
-def _rows(size: Size, count: int, rows: int) -> list[Region]:
-    """Rows of columns; the upper ones take what does not divide."""
-    found: list[Region] = []
-    y = 0
-    for left in range(rows, 0, -1):
-        height = -(-(size.height - y) // left)
-        found += _columns(Region(0, y, size.width, height), -(-(count - len(found)) // left))
-        y += height
-    return found
-
-
-def _columns(region: Region, count: int) -> list[Region]:
-    cuts = [region.width * index // count for index in range(count + 1)]
-    return [
-        Region(region.x + left, region.y, right - left, region.height)
-        for left, right in pairwise(cuts)
-    ]
-
-
-def _stack(size: Size, count: int, open_: int) -> list[Region | None]:
-    closed = count - 1
-    strip = STRIP if size.height >= closed * STRIP + LEAST_OPEN else 1
-    if size.height < closed + LEAST_OPEN // 2:
-        return [Region(0, 0, *size) if index == open_ else None for index in range(count)]
-    found: list[Region | None] = []
-    y = 0
-    for index in range(count):
-        height = size.height - closed * strip if index == open_ else strip
-        found.append(Region(0, y, size.width, height))
-        y += height
-    return found
-
-
-class BoardLayout(Layout):
-    """Arranges panes by `places`."""
-
-    name = "board"
-
-    def arrange(
-        self, parent: Widget, children: list[Widget], size: Size, greedy: bool = True
-    ) -> ArrangeResult:
-        """Where the panes go."""
-        assert isinstance(parent, Board)
-        regions = places(size, len(children), parent.open_index, parent.zoomed)
-        return [
-            WidgetPlacement(region, Offset(), Spacing(), pane)
-            for pane, region in zip(children, regions, strict=True)
-            if region is not None
-        ]
 
 
 class Board(Widget):
@@ -125,7 +55,8 @@ class Board(Widget):
         self.zoomed = False
         self.focused_world: WorldId | None = None
         self._panes: dict[WorldId, WorldPane] = {}
-        self._arranged = BoardLayout()
+        self._away: dict[WorldId, WorldPane] = {}  # of worlds that are not there at this moment
+        self._arranged = BoardLayout(lambda: (self.open_index, self.zoomed))
         self._said = ""
         self._news: dict[WorldId, tuple[str, float]] = {}
         self._waited: dict[WorldId, float] = {}
@@ -134,6 +65,11 @@ class Board(Widget):
     def layout(self) -> Layout:
         """Our own layout; style sheets can only name Textual's."""
         return self._arranged
+
+    @property
+    def signs(self) -> dict[WorldId, Sign]:
+        """How each pane's world stands, in its pane's sign."""
+        return {pane.world: sign(pane.view) for pane in self.panes if pane.view is not None}
 
     @property
     def panes(self) -> tuple[WorldPane, ...]:
@@ -158,26 +94,80 @@ class Board(Widget):
         """What stands there before any pane does: nothing, or why none will come."""
         return Content.styled(self._said, "$ink-text")
 
-    def show(self, run: RunState, now: float, streams: Mapping[WorldId, Sequence[Record]]) -> None:
-        """Show another state of the run, and what came into the streams."""
+    def show(
+        self,
+        run: RunState,
+        now: float,
+        streams: Mapping[WorldId, Sequence[Record]],
+        *,
+        gauges: bool = True,
+        part: int | None = None,
+    ) -> None:
+        """Show another state of the run, and what came into the streams.
+
+        Without `gauges` only the streams, on a line that is too slow for more; with `part` only one
+        pane's, each in turn.
+        """
         self._mount_new(run)
         if not self._panes and run.finished and not self._said:
             self._said = f"{one_line(run.reason or run.status)}\n\nq leaves"
             self.refresh()
         standing = _standing(run)
-        for world in run.worlds:
+        for index, world in enumerate(run.worlds):
             pane = self._panes.get(world.id)
             if pane is not None:
-                pane.show(self._view(run, world, standing, now))
+                turn = part is None or part % (len(run.worlds) + 1) == index
+                focused = world.id is self.focused_world
+                if (gauges and turn) or pane.view is None:
+                    pane.show(self._view(run, world, standing, now))
+                elif pane.view.focused is not focused:
+                    pane.show(replace(pane.view, focused=focused))
                 pane.feed(streams.get(world.id, ()))
+
+    def be_lean(self, lean: bool) -> None:
+        """Let the streams stand still but for their newest line, or let them go on."""
+        for pane in self.panes:
+            pane.be_lean(lean)
+
+    def flush_lean(self) -> None:
+        """Show the newest lines of streams that stand still."""
+        for pane in self.panes:
+            if pane.stream.lean:
+                pane.stream.flush()
+
+    def begin_anew(self, run: RunState) -> None:
+        """The run is looked at from another moment: empty streams, and only the worlds of then."""
+        there = {world.id for world in run.worlds}
+        left = [pane for pane in self.panes if pane.world in there]
+        if left != list(self.panes):  # a pane that goes must not take the keys with it
+            self.screen.set_focus(left[0] if left else None)
+        for pane in self.panes:
+            if pane.world in there:
+                pane.begin_anew()
+            else:
+                self._away[pane.world] = self._panes.pop(pane.world)
+                pane.display = False
+        if self.focused_world not in self._panes:
+            self.focused_world = next(iter(self._panes), None)
+        self._news.clear()
+        self._waited.clear()
+        self._said = ""
+        self.refresh(layout=True)
 
     def _mount_new(self, run: RunState) -> None:
         """A pane for each world that has none: all at the start, later those that fork."""
-        new = [WorldPane(world.id) for world in run.worlds if world.id not in self._panes]
-        if not new:
+        missing = [world.id for world in run.worlds if world.id not in self._panes]
+        if not missing:
             return
+        new = [
+            self._away.pop(world) if world in self._away else WorldPane(world) for world in missing
+        ]
         self._panes |= {pane.world: pane for pane in new}
-        self.mount(*new)
+        for pane in new:
+            if pane.is_attached:  # it was put away
+                pane.begin_anew()
+                pane.display = True
+        self.mount(*(pane for pane in new if not pane.is_attached))
         if self.focused_world is None:
             self.focused_world = new[0].world
             new[0].focus()
@@ -208,12 +198,18 @@ class Board(Widget):
             focused=world.id is self.focused_world,
             why_won=run.winner_reason if world.id is run.winner else "",
             fresh=bool(world.restored) and self._is_news(world, now),
+            activity=activity(world, now),
             waits=waiting(world.waiting, world.waits_until, now),
             asked=asked(run, world.id, now),
             isolation=run.sandbox.isolation if run.sandbox else None,
             limits=run.terms.sandbox,
             overridden=run.overridden if world.id is run.winner else (),
+            budget=None if run.recorded else run.budget_usd(Scope.WORLD, world.id),
         )
+
+    @property
+    def _regions(self) -> list[Region | None]:
+        return places(self.size, len(self._panes), self.open_index, self.zoomed)
 
     def turn_to(self, world: WorldId) -> None:
         """Focus a world's pane, at once: the next key is already meant for it."""
@@ -221,8 +217,9 @@ class Board(Widget):
         if self.screen.focused is not pane:
             self.screen.set_focus(pane)
         if world is not self.focused_world:
-            self.focused_world = world
-            self._rearrange()
+            before, self.focused_world = self._regions, world
+            if self._regions != before:
+                self._rearrange()
             self.post_message(self.Turned(self, world))
 
     def turn(self, steps: int) -> None:

@@ -110,6 +110,11 @@ class CheckpointList(ScrollView):
         self._reveal()
         self.refresh()
 
+    def select_step(self, step: int) -> None:
+        """Select the checkpoint after this step, or the last one before it."""
+        older = (n for n, one in enumerate(self._checkpoints) if one.step <= step)
+        self.select(next(older, len(self._checkpoints) - 1))
+
     def select_end(self) -> None:
         """Select the oldest."""
         self.select(len(self._checkpoints) - 1)

@@ -44,6 +44,7 @@ class HeadLine(ReadyRows):
         super().__init__(id="headline")
         self._run = RunState()
         self._now = 0.0
+        self._line = ""
 
     class Asked(Message):
         """The person clicked on an open question."""
@@ -57,15 +58,17 @@ class HeadLine(ReadyRows):
             """The head line."""
             return self.headline
 
-    def show(self, run: RunState, now: float) -> None:
-        """Show another state, or another second."""
-        self._run, self._now = run, now
+    def show(self, run: RunState, now: float, line: str = "") -> None:
+        """Show another state, or another second; `line` says how slow the terminal's line is."""
+        self._run, self._now, self._line = run, now, line
         self.remake()
 
     def make(self, width: int, height: int) -> list[Strip]:
         """Issue and progress; below, the outcome or the latest news."""
         run = self._run
         right = self._progress(run, width)
+        if self._line:
+            right = [(f"{self._line}  ", "warn"), *right]
         issue = self._issue(run)
         for extra in self._slots(run, width):
             if sum(cells(text) for text, _ in (*issue, extra, *right)) + 3 <= width:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+from miyabi_tui.widgets.widths import settled
+
 MOST_CARRIED = 4_096
 TAB = 4
 
@@ -61,7 +63,7 @@ class Cleaner:
             text = _ESCAPE.sub("", text)
         if "\r" in text:
             text = text.replace("\r\n", "\n")
-        return _ODD.sub(_plain_character, text)
+        return settled(_ODD.sub(_plain_character, text))
 
     def reset(self) -> None:
         """Forget an unfinished escape code: another writer goes on."""

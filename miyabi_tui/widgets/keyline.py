@@ -78,7 +78,7 @@ class KeyLine(ReadyRows):
             spans += [(hint.key, "warn" if hint.urgent else "strong")]
             spans += [(f" {hint.label}", "warn" if hint.urgent else "dim"), (" " * GAP, "text")]
             x += _width(hint)
-        return [strip_of(spans, width, self.ink)]
+        return [strip_of(spans[:-1] if shown else spans, width, self.ink)]
 
     def on_click(self, event: events.Click) -> None:
         """A click on a hint is its key."""

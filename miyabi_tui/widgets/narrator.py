@@ -8,7 +8,7 @@ from miyabi_tui.engine import events as e
 from miyabi_tui.engine import safety
 from miyabi_tui.widgets.asking import STRATEGIES, title, waiting
 from miyabi_tui.widgets.said import Said
-from miyabi_tui.widgets.stream_text import Line, Look, StreamText
+from miyabi_tui.widgets.stream_lines import Line, Lines, Look
 from miyabi_tui.widgets.words import clock, dollars, points, seconds, tokens
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ SLOT = "waiting for a slot"
 class Narrator:
     """Writes one world's records to its stream."""
 
-    def __init__(self, text: StreamText) -> None:
+    def __init__(self, text: Lines) -> None:
         self._text = text
         self._calls: dict[str, str] = {}
         self._silent_call = ""
@@ -245,6 +245,10 @@ class Narrator:
         self._picked = True
         self._line(Look.NOTE, "picked by you")
 
+    def _withdrawn(self, event: e.PickWithdrawn) -> None:
+        self._picked = False
+        self._line(Look.NOTE, "you take your choice back")
+
     def _won(self, event: e.WinnerSelected) -> None:
         if event.by_person:
             against = ", against the evidence" if event.override else ""
@@ -312,6 +316,7 @@ _TELL: dict[type, Callable[[Narrator, Any], None]] = {
     e.WorldRestored: Narrator._restored,
     e.WorldForked: Narrator._forked,
     e.WorldPicked: Narrator._chosen,
+    e.PickWithdrawn: Narrator._withdrawn,
     e.WinnerSelected: Narrator._won,
     e.MergeStarted: Narrator._merging,
     e.Merged: Narrator._merged,

@@ -13,6 +13,7 @@ from textual.widget import Widget
 from miyabi_tui.widgets.narrator import Narrator
 from miyabi_tui.widgets.pane_foot import PaneFoot, foot_height
 from miyabi_tui.widgets.pane_head import COLLAPSED, PaneEdge, PaneHead, head_height
+from miyabi_tui.widgets.sparkline import Trail
 from miyabi_tui.widgets.stream import StreamView
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from miyabi_tui.engine.events import Record
     from miyabi_tui.engine.worlds import WorldId
     from miyabi_tui.widgets.words import PaneView
+    from miyabi_tui.widgets.zoom_view import ZoomView
+
+LOW = 18  # rows below which there is no foot while the world is read
 
 
 class PaneLayout(Layout):
@@ -43,10 +47,12 @@ class PaneLayout(Layout):
             places.append((parent.head, Region(1, 0, width, size.height)))
         else:
             head = min(head_height(width), size.height)
-            foot = min(foot_height(width, parent.view), max(0, size.height - head - 1))
+            foot = min(foot_height(width, size.height, parent.view), max(0, size.height - head - 1))
+            if parent.reading is not None and size.height < LOW:
+                foot = 0  # the tabs say what it says
             places += [
                 (parent.head, Region(1, 0, width, head)),
-                (parent.stream, Region(1, head, width, max(0, size.height - head - foot))),
+                (parent.middle, Region(1, head, width, max(0, size.height - head - foot))),
                 (parent.foot, Region(1, size.height - foot, width, foot)),
             ]
         return [WidgetPlacement(region, Offset(), Spacing(), widget) for widget, region in places]
@@ -97,6 +103,7 @@ class WorldPane(Widget, can_focus=True):
         self.head = PaneHead(world)
         self.stream = StreamView(world)
         self.foot = PaneFoot(world)
+        self.reading: ZoomView | None = None
         self._narrator = Narrator(self.stream.text)
         self._arranged = PaneLayout()
 
@@ -104,6 +111,21 @@ class WorldPane(Widget, can_focus=True):
     def layout(self) -> Layout:
         """Our own layout; style sheets can only name Textual's."""
         return self._arranged
+
+    @property
+    def middle(self) -> Widget:
+        """What is between head and foot: the stream, or what is read of the world instead."""
+        return self.reading or self.stream
+
+    def read(self, view: ZoomView | None) -> None:
+        """Show this in place of the stream, or the stream again."""
+        if self.reading is not None:
+            self.reading.remove()
+        self.reading = view
+        if view is not None:
+            self.mount(view)
+        else:
+            self.stream.refresh(layout=True)
 
     def compose(self) -> ComposeResult:
         """Edge, head, stream, foot."""
@@ -117,29 +139,63 @@ class WorldPane(Widget, can_focus=True):
         if view == self.view:
             return
         old, self.view = self.view, view
-        self.edge.view = self.head.view = self.foot.view = view
+        self.foot.trail.take(view.world.gauge)
+        self.head.view = self.foot.view = view
+        if not self.stream.lean or self.edge.view is None:  # its rows are many for a slow line
+            self.edge.view = view
         if old is None or (old.world.score is None) is not (view.world.score is None):
             self.head.refresh(layout=True)
-        if old is None or (old.focused, old.asked) != (view.focused, view.asked):
+        edged = old is None or (old.focused, old.asked) != (view.focused, view.asked)
+        if edged:
             self.edge.remake()
         self.head.remake()
         self.foot.remake()
+
+    def be_lean(self, lean: bool) -> None:
+        """Let the stream stand still but for its newest line, or let it go on."""
+        if lean is not self.stream.lean:
+            self.stream.lean = lean
+            if not lean:
+                self.edge.view = self.view
+                self.edge.remake()
+                self.stream.refresh()
+
+    def refresh(
+        self,
+        *regions: Region,
+        repaint: bool = True,
+        layout: bool = False,
+        recompose: bool = False,
+    ) -> WorldPane:
+        """Nothing is painted but its parts, which see to that: not all of them at each focus."""
+        if layout or recompose or not self.is_attached:
+            super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+        return self
+
+    def begin_anew(self) -> None:
+        """Nothing was told yet: the run is looked at from another moment."""
+        self.stream.begin_anew()
+        self._narrator = Narrator(self.stream.text)
+        self.foot.trail = Trail()
 
     def feed(self, records: Sequence[Record]) -> None:
         """Add what happened to the stream."""
         if not records:
             return
         self._narrator.tell(records)
-        self.stream.flush()
+        if not self.stream.lean:
+            self.stream.flush()
         if self.view is not None and self.view.world.ended:
             self.stream.settle()
 
     def on_focus(self, event: events.Focus) -> None:
         """Tell the board who is looked at."""
         self.post_message(self.Focused(self))
+        if self.reading is not None:
+            self.reading.take_keys()
 
-    def on_click(self, event: events.Click) -> None:
-        """A click on the head of a pane that asks is its answer key."""
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        """A click on the head of a pane that asks is its answer key, wherever it moves to then."""
         if self.view is not None and self.view.asked is not None and event.widget is self.head:
             event.stop()
             self.post_message(self.Asked(self))

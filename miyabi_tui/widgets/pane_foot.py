@@ -5,31 +5,42 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from miyabi_tui.engine.scoring.score import PART_POINTS, Part
-from miyabi_tui.widgets.asking import spent
+from miyabi_tui.widgets.asking import money, spent
 from miyabi_tui.widgets.pane_head import WIDE, changed, length
 from miyabi_tui.widgets.rows import ReadyRows, Span, row
-from miyabi_tui.widgets.use import connections, cpu_and_memory, disk, processes
-from miyabi_tui.widgets.words import PaneView, clock, points, sampled, turns, usage
+from miyabi_tui.widgets.sparkline import Trail, sparkline
+from miyabi_tui.widgets.use import connections, cpu_and_memory, disk, near, processes
+from miyabi_tui.widgets.words import PaneView, clock, gauge, points, sampled, turns, usage
 from miyabi_tui.widgets.wrap import cells
 
 if TYPE_CHECKING:
     from textual.strip import Strip
 
     from miyabi_tui.engine.scoring.score import EvaluationScore
+    from miyabi_tui.engine.worlds import WorldId
 
 LONG_NAME = 12
+TALL = 16  # rows of a pane from which its foot has a third row
+ONE_CORE = 100.0  # percent
+LEAST_MEMORY = 64_000_000.0  # bytes
+METER = 6
 
 
-def foot_height(width: int, view: PaneView | None) -> int:
-    """How many rows the foot of an open pane takes."""
+def foot_height(width: int, height: int, view: PaneView | None) -> int:
+    """How many rows the foot of an open pane of this size takes."""
     scored = view is not None and view.world.score is not None
-    return (1 if width >= WIDE else 2) + (2 if scored else 0)
+    rows = 1 if width >= WIDE else 3 if height >= TALL else 2
+    return rows + (2 if scored else 0)
 
 
 class PaneFoot(ReadyRows):
-    """One or two rows, and two for a score."""
+    """One to three rows, and two for a score."""
 
     view: PaneView | None = None
+
+    def __init__(self, world: WorldId | None = None) -> None:
+        super().__init__(world)
+        self.trail = Trail()
 
     def make(self, width: int, height: int) -> list[Strip]:
         """The rows for this width."""
@@ -38,14 +49,58 @@ class PaneFoot(ReadyRows):
             return []
         world = view.world
         rows = self._score(world.score, width) if world.score is not None else []
-        return [*rows, *(self._wide(view, width) if width >= WIDE else self._narrow(view, width))]
+        if width >= WIDE:
+            return [*rows, *self._wide(view, width)]
+        tall = height - len(rows) >= 3
+        return [*rows, *(self._tall(view, width) if tall else self._narrow(view, width))]
+
+    def _tall(self, view: PaneView, width: int) -> list[Strip]:
+        """What it uses; what it changed and how that tests; what it took and cost."""
+        stored, many = disk(view), processes(view)
+        used = [*_taken(view), *many.after] if many.pressing else self._trails(view, width)
+        for use in (many, stored):
+            fits = length([*used, *use.before]) + 2 <= width
+            used += use.before if fits and not use.pressing else []
+        change = [*changed(view), *_in_files(view)]
+        tests = [found] if (found := sampled(view.world))[0] else []
+        tokens_, price = _tokens(view), _price(view)
+        tokens_ += stored.after if stored.pressing else []
+        if length([*tokens_, *price]) + 3 > width:
+            price = price[:1]
+        return [
+            row(width, used, [], self.ink, keep=20),
+            row(width, change, tests, self.ink, keep=length(changed(view))),
+            row(width, tokens_, price, self.ink, keep=6),
+        ]
+
+    def _trails(self, view: PaneView, width: int) -> list[Span]:
+        """CPU and memory now, each after its last readings where there is room for them."""
+        if view.world.ended or width < 34:
+            return _taken(view)
+        room = min(12, (width - 27) // 2)
+        cpu, used = gauge(view.world)
+        plain = cpu_and_memory(view)
+        cpu_ink, used_ink = plain[1][1], plain[3][1]
+        return [
+            ("cpu ", "faint"),
+            (sparkline(self.trail.cpu, room, ONE_CORE), "world"),
+            (f" {cpu:<5}", cpu_ink),
+            ("mem ", "faint"),
+            (sparkline(self.trail.memory, room, LEAST_MEMORY), "world"),
+            (f" {used}", used_ink),
+        ]
 
     def _wide(self, view: PaneView, width: int) -> list[Strip]:
         world = view.world
         turned: list[Span] = [(f"{turns(world)}   ", "faint")] if world.turns else []
-        right = [*turned, *_tokens(view), ("   ", "text"), (spent(world), "text")]
+        right = [*turned, *_tokens(view), ("   ", "text"), *_price(view)]
         rest = [("    ", "text"), *_files(view), *changed(view), *_tests(view)]
-        left = [*_taken(view), *_besides(view, width - 6 - length([*rest, *right])), *rest]
+        taken = self._trails(view, 44)
+        if length([*taken, *rest, *right]) + 8 > width:
+            taken = _taken(view)
+        if length([*taken, *rest, *right]) + 3 > width:  # the sum stays, its meter goes
+            right = [*turned, *_tokens(view), ("   ", "text"), *_price(view)[:1]]
+        left = [*taken, *_besides(view, taken, width - 6 - length([*rest, *right])), *rest]
         return [row(width, left, right, self.ink, keep=length(left))]
 
     def _narrow(self, view: PaneView, width: int) -> list[Strip]:
@@ -93,6 +148,23 @@ def _tokens(view: PaneView) -> list[Span]:
     return [(usage(view.world), "text"), (" tokens", "faint")]
 
 
+def _price(view: PaneView) -> list[Span]:
+    """What it has cost, as a meter of its budget where it has one."""
+    cost: Span = (spent(view.world), "text")
+    if view.budget is None or view.world.ended:
+        return [cost]
+    share = view.world.meter_usd / view.budget
+    ink = near(view.world.meter_usd, view.budget, "dim")
+    full = min(METER, max(1 if share > 0 else 0, round(METER * share)))
+    meter: list[Span] = [(" " + "━" * full, ink), ("╌" * (METER - full), "faint")]
+    return [(cost[0], ink if ink != "dim" else "text"), *meter, (f" {money(view.budget)}", "faint")]
+
+
+def _in_files(view: PaneView) -> list[Span]:
+    files = view.world.files_changed
+    return [(f" in {files} file{'s' * (files != 1)}", "faint")] if files else []
+
+
 def _tests(view: PaneView) -> list[Span]:
     return [("   ", "text"), found] if (found := sampled(view.world))[0] else []
 
@@ -112,11 +184,11 @@ def _taken(view: PaneView) -> list[Span]:
     return [("took ", "faint"), (clock(world.ended_at - world.started_at), "dim")]
 
 
-def _besides(view: PaneView, room: int) -> list[Span]:
+def _besides(view: PaneView, taken: list[Span], room: int) -> list[Span]:
     """Disk, processes, connections: near their limits, and else where there is room."""
     shown: list[Span] = []
     uses = (disk(view), processes(view), connections(view))
     for use in sorted(uses, key=lambda use: not use.pressing):
-        if use.pressing or length([*_taken(view), *shown, *use.before]) <= room:
+        if use.pressing or length([*taken, *shown, *use.before]) <= room:
             shown += use.before
     return shown

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from textual.strip import Strip
 
 WIDE = 64
+TIGHT = 50
 COLLAPSED = 3
 NAME_COLUMN = 13
 SIGN_COLUMN = 12
@@ -177,10 +178,15 @@ class PaneHead(ReadyRows):
         """All in one row: why it waits goes before what it costs."""
         world, alert = view.world, mark(view)
         if view.asks or (world.waiting and not world.ended):
-            room = width - 2 - length(left[:3]) - length(alert)
-            short = [*left[:3], self._why(view, room)]
+            named = left[:3]
+            if width < TIGHT:  # no columns: what is asked needs the room
+                text, ink = self._sign(view)
+                named = [left[0], (f"{text.strip()} ", ink)]
+            room = width - 2 - length(named) - length(alert)
+            short = [*named, self._why(view, room)]
             right = [*cost, *alert]
-            return row(width, short, right, self.ink, keep=length(short), margin=0)
+            keep = min(length(short), width - 3 - length(alert))
+            return row(width, short, right, self.ink, keep=keep, margin=0)
         apart = tail(view, 0, wide=False)
         fits = length([*left, *cost, *apart]) + 2 <= width
         right = [*cost, *(apart if fits else alert)]

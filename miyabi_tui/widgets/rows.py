@@ -14,6 +14,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from miyabi_tui.widgets.palette import Inks, inks
+from miyabi_tui.widgets.widths import safe
 from miyabi_tui.widgets.wrap import cells, fit
 
 if TYPE_CHECKING:
@@ -26,11 +27,14 @@ Span = tuple[str, str]
 
 
 def strip_of(spans: Iterable[Span], width: int, ink: Inks, fill: str = "text") -> Strip:
-    """The spans as one strip of exactly `width` cells, cut or padded at the end."""
+    """The spans as one strip of exactly `width` cells, cut or padded at the end.
+
+    Whatever the text is, it takes so many cells in every terminal, and acts on none.
+    """
     segments: list[Segment] = []
     left = width
     for text, name in spans:
-        shown = fit(text, left)
+        shown = fit(safe(text), left)
         if shown:
             segments.append(Segment(shown, ink[name]))
             left -= cells(shown)
@@ -54,6 +58,8 @@ def row(
     The left part keeps at least `keep` cells of itself: the first of the right spans go before it
     is cut shorter.
     """
+    left = [(safe(text), name) for text, name in left]
+    right = [(safe(text), name) for text, name in right]
     inner = max(0, width - 1 - margin)
     left_width = sum(cells(text) for text, _ in left)
     shown = list(right)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from miyabi_tui.widgets.stream_text import Line, Look, StreamText
+from miyabi_tui.widgets.stream_lines import Line, Lines, Look
 
 if TYPE_CHECKING:
     from miyabi_tui.widgets.rows import Span
@@ -18,7 +18,7 @@ UNREAD: Span = ("  ✗ not read", "bad")
 class Said:
     """Writes messages to a stream, each with a mark at its end that changes with its fate."""
 
-    def __init__(self, text: StreamText) -> None:
+    def __init__(self, text: Lines) -> None:
         self._text = text
         self._unread: list[tuple[Line | None, Line]] = []
 

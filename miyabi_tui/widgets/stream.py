@@ -10,8 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.geometry import Region
+from textual.strip import Strip
 from textual.widget import Widget
 
+from miyabi_tui.widgets.motion import jump
 from miyabi_tui.widgets.palette import Inks, inks
 from miyabi_tui.widgets.rows import cropped, strip_of
 from miyabi_tui.widgets.stream_text import Line, Look, StreamText
@@ -19,17 +21,20 @@ from miyabi_tui.widgets.wrap import cells
 
 if TYPE_CHECKING:
     from textual import events
-    from textual.strip import Strip
 
     from miyabi_tui.engine.worlds import WorldId
 
 __all__ = ["Line", "Look", "StreamText", "StreamView"]
 
 WHEEL_ROWS = 3
+NEWEST_OF = 4  # rows that are looked at for one that is not empty
 
 
 class StreamView(Widget):
-    """Shows a `StreamText`; write to `text`, then call `flush` once a batch."""
+    """Shows a `StreamText`; write to `text`, then call `flush` once a batch.
+
+    While it is `lean`, on a slow line, it stands still but for its last row, which has the newest.
+    """
 
     ALLOW_SELECT = False
     GROUND: ClassVar[str] = "background"
@@ -39,6 +44,7 @@ class StreamView(Widget):
         self.world_id = world
         self.text = StreamText()
         self.following = True
+        self.lean = False
         self._top = 0
         self._shown_end = 0
         self._height = 0
@@ -48,6 +54,13 @@ class StreamView(Widget):
         """The inks of this stream in the present theme."""
         return inks(self, self.GROUND, self.world_id)
 
+    def begin_anew(self) -> None:
+        """Nothing was said yet: another text from here on."""
+        self.text = StreamText()
+        self.following = True
+        self._top = self._shown_end = 0
+        self.refresh()
+
     def flush(self) -> None:
         """Show what was written since the last call."""
         changed = self.text.take_changed()
@@ -56,6 +69,8 @@ class StreamView(Widget):
             return
         if not self._shaped():
             self.refresh()
+        elif self.following and self.lean and self.text.end - self._top > height:
+            self.refresh(Region(0, height - 1, width, 1))
         elif self.following:
             self._follow(changed, width, height)
         else:
@@ -65,7 +80,7 @@ class StreamView(Widget):
     def _follow(self, changed: int, width: int, height: int) -> None:
         end = self.text.end
         if end - self._top > height or self._top < self.text.first:
-            self._top = max(self.text.first, end - height + height // 4)
+            self._top = max(self.text.first, end - height + jump(self, height))
             self.refresh()
             return
         start = max(0, changed - self._top)
@@ -172,7 +187,17 @@ class StreamView(Widget):
             rows = rows + [strip_of((), width, self.ink)] * (height - len(rows))
         if not self.following and height:
             rows[-1] = self._marker(width)
+        elif self.lean and height and self.text.end - self._top > height:
+            rows[-1] = self._newest(width)
         return cropped(rows, crop, width)
+
+    def _newest(self, width: int) -> Strip:
+        """The newest row with anything in it, behind a sign of its own."""
+        kept = self.text.window(self.text.end - NEWEST_OF, NEWEST_OF)
+        filled = next((one for one in reversed(kept) if one.text.strip()), None)
+        sign = strip_of((("▸", "world"),), 1, self.ink)
+        rest = filled.crop(0, width - 1) if filled else strip_of((), width - 1, self.ink)
+        return Strip.join([sign, rest]).crop(0, width)
 
     def _marker(self, width: int) -> Strip:
         """The row that says how much waits below the view."""

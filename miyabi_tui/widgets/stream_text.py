@@ -7,13 +7,11 @@ to come. So a reader who has scrolled back keeps its place whatever is appended 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING
 
-from miyabi_tui.widgets.inert import Cleaner, one_line, overtype
 from miyabi_tui.widgets.rows import Span, strip_of
-from miyabi_tui.widgets.wrap import breaks, cells, fit
+from miyabi_tui.widgets.stream_lines import LONGEST_LINE, Line, Lines, Look, in_one_row
+from miyabi_tui.widgets.wrap import breaks, cells
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,72 +20,23 @@ if TYPE_CHECKING:
 
     from miyabi_tui.widgets.palette import Inks
 
+__all__ = ["LONGEST_LINE", "Line", "Look", "StreamText"]
+
 MOST_ROWS = 2_000
 MOST_CHARACTERS = 1_000_000
-LONGEST_LINE = 4_000
 SPARE_ROWS = 256
 FIRST_WRAPPED = 200
-RULE = "── "
 
 
-class Look(Enum):
-    """How a line looks: its mark, the mark of further rows, their ink, its ink, wrapping."""
-
-    TEXT = ("", "", "text", "text", True)
-    THOUGHT = ("", "", "thought", "thought", True)
-    DISCARDED = ("", "", "discarded", "discarded", True)
-    CALL = ("▸ ", "  ", "name", "world", True)
-    WRITING = ("▹ ", "  ", "faded", "faint", False)
-    OUTPUT = ("│ ", "│ ", "faint", "output", True)
-    ERRORS = ("┃ ", "┃ ", "errors", "errors", True)
-    PASSED = ("└ ", "  ", "faint", "good", True)
-    FAILED = ("└ ", "  ", "faint", "bad", True)
-    YOU = ("» ", "  ", "accent", "strong", True)
-    YOU_MORE = ("  ", "  ", "strong", "strong", True)
-    NOTE = ("• ", "  ", "accent", "accent", True)
-    WARNING = ("! ", "  ", "warn", "warn", True)
-    ESCAPE = ("⚠ ", "  ", "warn", "warn", True)
-    ESCAPED = ("⚠ ", "  ", "bad", "bad", True)
-    WAITING = ("◷ ", "  ", "warn", "warn", True)
-    QUESTION = ("? ", "  ", "warn", "warn", True)
-    GOOD = ("★ ", "  ", "good", "won", True)
-    BAD = ("✗ ", "  ", "bad", "bad", True)
-    FACT = ("", "  ", "dim", "dim", True)
-    STEP = ("", "", "faint", "faint", False)
-    DIVIDER = (RULE, "", "accent", "accent", False)
-    BREAK = (RULE, "", "dim", "dim", False)
-
-    def __init__(self, first: str, more: str, mark_ink: str, ink: str, wraps: bool) -> None:
-        self.first = first
-        self.more = more
-        self.mark_ink = mark_ink
-        self.ink = ink
-        self.wraps = wraps
-
-
-@dataclass(slots=True)
-class Line:
-    """A line of the source; `end` is set after its text, `tail` is where its last row starts."""
-
-    look: Look
-    text: str
-    end: Span | None = None
-    tail: int = 0
-    height: int = 0
-
-
-class StreamText:
+class StreamText(Lines):
     """Lines in, ready rows out; both bounded."""
 
     def __init__(self, most_rows: int = MOST_ROWS) -> None:
+        super().__init__()
         self._most = most_rows
         self._lines: deque[Line] = deque()
         self._characters = 0
         self._unwrapped = 0
-        self._open: Line | None = None
-        self._open_key = ""
-        self._hint: Line | None = None
-        self._cleaner = Cleaner()
         self._ink: Inks | None = None
         self._width = 0
         self._rows: list[Strip] = []
@@ -119,36 +68,6 @@ class StreamText:
 
     # --- writing ---------------------------------------------------------------------------------
 
-    def write(self, look: Look, text: str, key: str = "") -> None:
-        """Add a piece of streamed text; it goes on in the open line of the same look and key."""
-        self._drop_hint()
-        key = f"{look.name} {key}"
-        if key != self._open_key:
-            self._open = None
-            self._cleaner.reset()
-            self._open_key = key
-        first, *others = self._cleaner.feed(text).split("\n")
-        self._extend(look, first)
-        for piece in others:
-            if self._open is None and not self._after_blank():
-                self._push(Line(look, ""))
-            self._open = None
-            self._extend(look, piece)
-
-    def line(self, look: Look, text: str, end: Span | None = None) -> Line:
-        """Add a whole line."""
-        self._drop_hint()
-        self._close()
-        line = Line(look, one_line(text)[:LONGEST_LINE], end)
-        self._push(line)
-        return line
-
-    def mark(self) -> Line | None:
-        """The newest line, which is whole now: a place for `amend`."""
-        self._drop_hint()
-        self._close()
-        return self._lines[-1] if self._lines else None
-
     def amend(self, after: Line | None, change: Callable[[Line], None]) -> None:
         """Change the lines after a mark, or all if it is not kept any more, and their rows."""
         self.mark()
@@ -167,8 +86,7 @@ class StreamText:
 
     def finish_line(self, end: Span) -> None:
         """Set a closing mark at the end of the newest line."""
-        self._drop_hint()
-        self._close()
+        self._settle()
         if self._lines:
             line = self._lines[-1]
             self._unwrap_last()
@@ -176,44 +94,15 @@ class StreamText:
             line.tail = 0
             self._wrap_last(line)
 
-    def hint(self, text: str) -> None:
-        """Show a passing line at the end, until something else is written."""
-        self._drop_hint()
-        self._close()
-        self._hint = Line(Look.WRITING, text)
-        self._push(self._hint)
+    def _newest(self) -> Line | None:
+        return self._lines[-1] if self._lines else None
 
-    def _close(self) -> None:
-        self._open = None
-        self._open_key = ""
-        self._cleaner.reset()
+    def _pop(self) -> None:
+        self._unwrap_last()
+        self._characters -= len(self._lines.pop().text)
 
-    def _drop_hint(self) -> None:
-        if self._hint is not None:
-            self._hint = None
-            self._unwrap_last()
-            self._characters -= len(self._lines.pop().text)
-
-    def _after_blank(self) -> bool:
-        return not self._lines or not (self._lines[-1].text or self._lines[-1].look.first)
-
-    def _extend(self, look: Look, piece: str) -> None:
-        if not piece:
-            return
-        if self._open is None or len(self._open.text) > LONGEST_LINE:
-            self._open = Line(look, "")
-            self._push(self._open)
-        for start in range(0, len(piece), LONGEST_LINE):
-            self._grow(look, piece[start : start + LONGEST_LINE])
-
-    def _grow(self, look: Look, piece: str) -> None:
-        line = self._open
-        assert line is not None
-        if len(line.text) > LONGEST_LINE:
-            line = self._open = Line(look, "")
-            self._push(line)
+    def _retext(self, line: Line, text: str) -> None:
         before = len(line.text)
-        text = overtype(line.text, piece)
         if not text.startswith(line.text):
             self._unwrap_last()
             line.tail = 0
@@ -271,12 +160,7 @@ class StreamText:
         width = self._width - 1
         room = max(2, width - 1 - max(len(look.first), len(look.more)))
         if not look.wraps:
-            text = look.first + line.text
-            while cells(text) > width - 1 and " · " in text:
-                text = text.rpartition(" · ")[0]
-            text = fit(text, width - 1)
-            if look.first == RULE:
-                text += " " + "─" * (width - 2 - cells(text))
+            text = in_one_row(line, width - 1)
             return [strip_of([(" ", look.ink), (text, look.ink)], self._width, ink, look.ink)]
         starts = [line.tail, *breaks(line.text, room, line.tail)]
         rows = []

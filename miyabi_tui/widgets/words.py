@@ -23,9 +23,11 @@ ORDINALS = ("", "1st", "2nd", "3rd", "4th", "5th", "6th", "7th", "8th", "9th")
 class PaneView:
     """Everything a pane shows: the world, its standing among the others, and how quiet it is.
 
-    `fresh`: what a resume or a fork did to it is still news. `waits`: why it waits, and how long
+    `fresh`: what a resume or a fork did to it is still news. `activity`: what it does, why and for
+    how long. `waits`: why it waits, and how long
     still. `asked`: what the person is asked. `isolation` and `limits` hold for its commands.
-    `overridden`: the findings that the person takes with it.
+    `overridden`: the findings that the person takes with it. `budget`: what it may cost in US
+    dollars, where that is billed.
     """
 
     world: WorldState
@@ -35,11 +37,13 @@ class PaneView:
     focused: bool = False
     why_won: str = ""
     fresh: bool = False
+    activity: str = ""
     waits: str = ""
     asked: Asked | None = None
     isolation: Isolation | None = None
     limits: Sandboxing = UNSAID
     overridden: tuple[str, ...] = ()
+    budget: float | None = None
 
     @property
     def asks(self) -> bool:
@@ -214,7 +218,7 @@ def why(view: PaneView, room: int = 200) -> tuple[str, str]:
     if world.status is WorldStatus.PAUSED and world.exceeded:
         return f"{over(world.exceeded)} · p to go on", "bad"
     if world.status is WorldStatus.PAUSED:
-        said = restored or one_line(world.doing)
+        said = restored or one_line(view.activity)
         return "p to go on" + (f" · {said}" if said else ""), "dim"
     if restored:
         return restored, "accent"
@@ -232,7 +236,7 @@ def why(view: PaneView, room: int = 200) -> tuple[str, str]:
             return "no point lost", "dim"
         lost = max(world.score.lost, key=lambda item: item.points)
         return one_line(f"−{points(lost.points)} {lost.part}: {lost.reason}"), "dim"
-    return one_line(world.doing), "dim"
+    return one_line(view.activity), "dim"
 
 
 def news(view: PaneView) -> str:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 import anyio
 from anyio.to_thread import run_sync
 
-from miyabi_tui.engine.costs import admission, report, rows
+from miyabi_tui.engine.costs import admission, past, report, rows
 from miyabi_tui.engine.costs.entries import (
     Call,
     Caps,
@@ -194,6 +194,14 @@ class Ledger:
             StoreError: the ledger cannot be read.
         """
         return await self._in_turn("read", lambda: report.lines(self._db, by, month))
+
+    async def past_worlds(self) -> list[past.WorldCost]:
+        """What the worlds of past runs have cost, the newest first.
+
+        Raises:
+            StoreError: the ledger cannot be read.
+        """
+        return await self._in_turn("read", lambda: past.worlds(self._db))
 
     async def settled_since(self, generation: int, at_most: float) -> None:
         """Return once a call of this engine has closed since that `Wait`, to ask again.

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from miyabi_tui.engine.control import Fork
+    from miyabi_tui.engine.repo.worktrees import Worktree
     from miyabi_tui.engine.worlds import WorldId
 
 LEAVE_SECONDS = 10.0
@@ -113,6 +114,10 @@ class RemoteControl:
         """See `Control.pick`."""
         self._say(wire.Steer(verb="pick", world=world))
 
+    def unpick(self) -> None:
+        """See `Control.unpick`."""
+        self._say(wire.Ask(verb="unpick"))
+
     def fork(self, fork: Fork) -> None:
         """See `Control.fork`."""
         self._say(wire.ForkOff(fork=fork))
@@ -139,16 +144,27 @@ class RemoteControl:
         Raises:
             GitError: there is none to be had.
         """
+        return self._diff(world)
+
+    def diff_between(self, one: WorldId, other: WorldId) -> str:
+        """See `Control.diff_between`; after the end of the run it is read here.
+
+        Raises:
+            GitError: there is none to be had.
+        """
+        return self._diff(one, other)
+
+    def _diff(self, world: WorldId, other: WorldId | None = None) -> str:
         if self._finished:
-            return self._diff_here(world)
+            return self._diff_here(world, other)
         number, answer = next(self._numbers), Future[str]()
         self._asked[number] = answer
         try:
-            self._say(wire.DiffAsked(number=number, world=world))
+            self._say(wire.DiffAsked(number=number, world=world, other=other))
             return answer.result(DIFF_SECONDS)
         except (CancelledError, TimeoutError) as error:
             if self._finished:
-                return self._diff_here(world)
+                return self._diff_here(world, other)
             raise GitError(f"no diff of {world}", "the engine does not answer") from error
         finally:
             self._asked.pop(number, None)
@@ -180,16 +196,25 @@ class RemoteControl:
         made = self._worktrees.get(world)
         return Path(made.path) if made else None
 
-    def _diff_here(self, world: WorldId) -> str:
+    def _diff_here(self, world: WorldId, other: WorldId | None) -> str:
+        from miyabi_tui.engine.repo.worktrees import difference, present_diff
+
+        mine = self._worktree_of(world)
+        theirs = self._worktree_of(other) if other else None
+        if mine is None or (other and theirs is None):
+            return ""
+        return difference(mine, theirs) if theirs else present_diff(mine)
+
+    def _worktree_of(self, world: WorldId) -> Worktree | None:
         from miyabi_tui.engine.repo.git import git_dir_of
-        from miyabi_tui.engine.repo.worktrees import Worktree, present_diff
+        from miyabi_tui.engine.repo.worktrees import Worktree
 
         made = self._worktrees.get(world)
         if made is None:
-            return ""
+            return None
         path = Path(made.path)
         git_dir = Path(made.git_dir) if made.git_dir else git_dir_of(path)
-        return present_diff(Worktree(path, git_dir, made.branch, self._base))
+        return Worktree(path, git_dir, made.branch, self._base)
 
     def _say(self, message: wire.Message) -> None:
         if self._line is not None:

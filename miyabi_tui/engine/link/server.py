@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from miyabi_tui.engine.bus import Bus
     from miyabi_tui.engine.control import Control
     from miyabi_tui.engine.store.journal import Journal
-    from miyabi_tui.engine.worlds import WorldId
 
 HELLO_SECONDS = 10.0
 FAREWELL_SECONDS = 1.0  # for what watchers have not yet read when the run is over
@@ -209,7 +208,7 @@ class _Server:
 
     async def _diff(self, watcher: _Watcher, asked: wire.DiffAsked, diffs: anyio.Semaphore) -> None:
         try:
-            text = await self._read_diff(asked.world)
+            text = await self._read_diff(asked)
             answer = wire.DiffTold(number=asked.number, text=text)
         except MiyabiError as error:
             answer = wire.DiffTold(number=asked.number, error=str(error))
@@ -217,10 +216,13 @@ class _Server:
             diffs.release()
         await watcher.send(answer)
 
-    async def _read_diff(self, world: WorldId) -> str:
-        return await anyio.to_thread.run_sync(
-            self._control.diff, world, limiter=self._hands, abandon_on_cancel=True
-        )
+    async def _read_diff(self, asked: wire.DiffAsked) -> str:
+        def read() -> str:
+            if asked.other is None:
+                return self._control.diff(asked.world)
+            return self._control.diff_between(asked.world, asked.other)
+
+        return await anyio.to_thread.run_sync(read, limiter=self._hands, abandon_on_cancel=True)
 
 
 class _Watcher:

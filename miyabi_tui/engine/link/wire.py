@@ -50,7 +50,7 @@ class Steer(Message, frozen=True, kw_only=True):
 class Ask(Message, frozen=True, kw_only=True):
     """A command to the run."""
 
-    verb: Literal["merge", "stop"]
+    verb: Literal["merge", "stop", "unpick"]
 
 
 class ForkOff(Message, frozen=True, kw_only=True):
@@ -75,10 +75,14 @@ class Reply(Message, frozen=True, kw_only=True):
 
 
 class DiffAsked(Message, frozen=True, kw_only=True):
-    """See `Control.diff`; answered by the `DiffTold` of the same number."""
+    """See `Control.diff`; answered by the `DiffTold` of the same number.
+
+    With `other` it is `Control.diff_between`.
+    """
 
     number: int
     world: WorldId
+    other: WorldId | None = None
 
 
 class Welcome(Message, frozen=True, kw_only=True):

@@ -69,9 +69,22 @@ def diff(worktree: Worktree) -> str:
     Raises:
         GitError: the worktree cannot be read.
     """
+    return _unified(worktree, worktree.base, _present(worktree).tree)
+
+
+def diff_between(one: Worktree, other: Worktree) -> str:
+    """The unified diff from what one worktree holds now to what another does. Blocks.
+
+    Raises:
+        GitError: a worktree cannot be read.
+    """
+    return _unified(one, _present(one).tree, _present(other).tree)
+
+
+def _unified(worktree: Worktree, before: str, after: str) -> str:
     _, text = worktree.git.run(
-        *("diff-tree", "-r", "-p", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames"),
-        *(worktree.base, _present(worktree).tree),
+        *("diff-tree", "-r", "-p", "--no-color", "--no-ext-diff", "--no-textconv"),
+        *("--find-renames", before, after),
         strip=False,
     )
     return text.encode("utf-8", "replace").decode()

@@ -18,6 +18,7 @@ import msgspec
 from miyabi_tui.engine.errors import GitError, WorktreeError
 from miyabi_tui.engine.repo.contents import commit, restore_dot_git
 from miyabi_tui.engine.repo.contents import diff as present_diff
+from miyabi_tui.engine.repo.contents import diff_between as difference
 from miyabi_tui.engine.repo.contents import diffstat as _diffstat
 from miyabi_tui.engine.repo.git import Diffstat, Git, git_dir_of
 from miyabi_tui.engine.repo.index import BASE_INDEX
@@ -35,6 +36,7 @@ __all__ = [
     "FiveWorldsManager",
     "Worktree",
     "commit_all",
+    "difference",
     "present_diff",
     "present_diffstat",
 ]

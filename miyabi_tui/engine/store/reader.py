@@ -13,6 +13,7 @@ from miyabi_tui.engine.store.rows import RECORD_COLUMNS, STREAMS, decode
 from miyabi_tui.engine.store.trouble import store_error
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from miyabi_tui.engine.events import Record
@@ -51,8 +52,7 @@ def read_records(
         values.append(newest)
     query = f"SELECT {RECORD_COLUMNS} FROM events WHERE {' AND '.join(wanted)} ORDER BY {order}"
     try:
-        where = f"{journal.absolute().as_uri()}?mode=ro"
-        with closing(sqlite3.connect(where, uri=True, timeout=BUSY_SECONDS)) as connection:
+        with closing(_open(journal)) as connection:
             rows = connection.execute(query, values).fetchall()
         return decode(rows if newest is None else reversed(rows))
     except sqlite3.Error as error:
@@ -61,3 +61,22 @@ def read_records(
         raise StoreError(
             f"the journal {journal} has an event that cannot be read", str(error)
         ) from (error)
+
+
+def read_times(journal: Path, run_id: str) -> Iterator[tuple[int, float]]:
+    """The number and the time of each event of a run, in order.
+
+    Raises:
+        StoreError: they cannot be read.
+    """
+    try:
+        with closing(_open(journal)) as connection:
+            query = "SELECT seq, at FROM events WHERE run_id = ? ORDER BY seq"
+            yield from connection.execute(query, (run_id,))
+    except sqlite3.Error as error:
+        raise store_error("read", journal, error) from error
+
+
+def _open(journal: Path) -> sqlite3.Connection:
+    where = f"{journal.absolute().as_uri()}?mode=ro"
+    return sqlite3.connect(where, uri=True, timeout=BUSY_SECONDS)

@@ -1,0 +1,150 @@
+"""The race bar: the worlds by rank, each with its live standing, in one row over the board."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.message import Message
+from textual.strip import Strip
+
+from miyabi_tui.engine.standing import Standing, standings
+from miyabi_tui.engine.state import RunState, WorldStatus
+from miyabi_tui.widgets.asking import spent
+from miyabi_tui.widgets.palette import inks
+from miyabi_tui.widgets.rows import ReadyRows, Span, strip_of
+from miyabi_tui.widgets.words import points
+from miyabi_tui.widgets.wrap import cells
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from textual import events
+
+    from miyabi_tui.engine.worlds import WorldId
+    from miyabi_tui.widgets.words import Sign
+
+METER = 8
+LEAST_CELL = 9
+
+
+class RaceBar(ReadyRows):
+    """One cell a world; a click turns to it."""
+
+    GROUND = "surface"
+
+    class Chosen(Message):
+        """A world was clicked."""
+
+        def __init__(self, bar: RaceBar, world: WorldId) -> None:
+            super().__init__()
+            self.bar = bar
+            self.world = world
+
+        @property
+        def control(self) -> RaceBar:
+            """The bar."""
+            return self.bar
+
+    def __init__(self) -> None:
+        super().__init__(id="racebar")
+        self._ranked: tuple[Standing, ...] = ()
+        self._signs: Mapping[WorldId, Sign] = {}
+        self._focused: WorldId | None = None
+        self._cells: list[tuple[range, WorldId]] = []
+
+    def show(self, run: RunState, signs: Mapping[WorldId, Sign], focused: WorldId | None) -> None:
+        """Show another state; `signs` are those of the panes."""
+        self._ranked, self._signs, self._focused = standings(run), signs, focused
+        self.remake()
+
+    def make(self, width: int, height: int) -> list[Strip]:
+        """The cells, as wide as there is room for; what does not fit goes by rank."""
+        self._cells = []
+        shown = self._ranked[: max(1, width // LEAST_CELL)]
+        if not shown:
+            return []
+        strips, x = [], 0
+        for index, one in enumerate(shown):
+            stop = width * (index + 1) // len(shown)
+            world = one.world.id
+            ink = inks(self, self.GROUND, world)
+            focused = world is self._focused
+            before: list[Span] = [("▸", "world") if focused else ("›" if index else " ", "faint")]
+            strips.append(strip_of([*before, *self._cell(one, stop - x - 1)], stop - x, ink))
+            self._cells.append((range(x, stop), world))
+            x = stop
+        return [Strip.join(strips)]
+
+    def _cell(self, one: Standing, width: int) -> list[Span]:
+        """Place, name and state; then as much of the standing as there is room for."""
+        world = one.world
+        sign = self._signs.get(world.id)
+        name = f"{world.id.key} {world.id}"
+        head: list[Span] = [
+            (f" {name} ", "name"),
+            (f"{sign.symbol} " if sign else "", _plain(sign.ink if sign else "text")),
+        ]
+        if sum(cells(text) for text, _ in head) + 3 > width:
+            head[0] = (f" {world.id.key} {world.id[:3]} ", head[0][1])
+        room = width - sum(cells(text) for text, _ in head) - 1
+        return [*head, *_fitting(_parts(one), room)]
+
+    def on_click(self, event: events.Click) -> None:
+        """A click on a world turns to it."""
+        for place, world in self._cells:
+            if event.x in place:
+                event.stop()
+                self.post_message(self.Chosen(self, world))
+
+
+def _plain(ink: str) -> str:
+    """The ink of a sign without its ground: a bar of loud grounds says nothing."""
+    return {"trophy": "won", "alarm": "warn"}.get(ink, ink)
+
+
+def _parts(one: Standing) -> list[tuple[int, list[Span]]]:
+    """What can be said of a world, in the order it stands there; the highest rank goes first."""
+    world = one.world
+    parts: list[tuple[int, list[Span]]] = []
+    if world.score is not None:
+        inked = "bad" if world.ineligible else "strong"
+        parts.append((0, [(points(world.score.total), inked)]))
+    if one.builds is False:
+        parts.append((1, [("no build", "bad")]))
+    elif one.known and one.passed is not None:
+        good = one.passed == one.known
+        many = (f"{one.passed}/{one.known}", "good" if good else "warn")
+        parts.append((6, _meter(one.passed / one.known)))
+        parts.append((1, [many]))
+        parts.append((7, [("tests", "faint")]))
+    if one.builds and world.score is None:
+        parts.append((8, [("builds", "faint")]))
+    if one.findings:
+        parts.append((4, [(f"{one.findings}!", "warn")]))
+    if world.status not in (WorldStatus.QUEUED, WorldStatus.PREPARING):
+        parts.append((3, [(spent(world), "text")]))
+        if world.step and not world.ended:
+            parts.append((5, [(f"step {world.step}", "dim")]))
+    return parts
+
+
+def _meter(share: float) -> list[Span]:
+    full = round(METER * share)
+    full = min(METER - 1, full) if share < 1 else METER
+    return [("━" * full, "world"), ("╌" * (METER - full), "faint")]
+
+
+def _fitting(parts: Sequence[tuple[int, list[Span]]], room: int) -> list[Span]:
+    left = list(parts)
+    while left and _length(left) > room:
+        left.remove(max(left, key=lambda part: part[0]))
+    spans: list[Span] = []
+    for _, part in left:
+        spans += [*part, (" ", "text")]
+    return spans
+
+
+def _length(parts: Sequence[tuple[int, list[Span]]]) -> int:
+    return sum(cells(text) + 1 for _, part in parts for text, _ in part[:1]) + sum(
+        cells(text) for _, part in parts for text, _ in part[1:]
+    )
