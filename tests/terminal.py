@@ -27,6 +27,11 @@ TAKE_TERMINAL = (
 )
 
 
+def _sizeless() -> dict[str, str]:
+    """The environment without a size of a terminal, which would go before that of the pty."""
+    return {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+
+
 class Terminal:
     """A program, `python ARGS`, in a terminal of `columns` × `rows`."""
 
@@ -52,7 +57,7 @@ class Terminal:
             stderr=slave,
             cwd=cwd,
             start_new_session=True,
-            env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **env},
+            env={**_sizeless(), "TERM": "xterm-256color", "COLORTERM": "truecolor", **env},
         )
         os.close(slave)
 

@@ -283,8 +283,8 @@ def test_a_shell_and_back_in_a_real_terminal(tmp_path: Path) -> None:
         terminal.until(lambda text: text.count("(Alpha) ") == 3)
         terminal.press("exit\r")
         terminal.until("Back from the shell")
-        screen = terminal.until("goes on")
-        assert "step" in screen and "kill" in screen.splitlines()[-1]
+        terminal.until("goes on")
+        terminal.until(lambda text: "step" in text and "kill" in text.splitlines()[-1])
         after = terminal.said[terminal.said.rindex(b"\x1b[?1049h") :]
         assert MOUSE_ON in after and MOUSE_OFF not in after
 

@@ -81,7 +81,7 @@ def test_no_color_means_none_at_all(tmp_path: Path) -> None:
         terminal.press("?")
         terminal.until("focused world")
         terminal.press("?")
-        terminal.until("1 Alpha")
+        terminal.until(lambda text: text.count("1 Alpha") == 2)  # in the bar, and focused
         said = {
             int(one) for found in SGR.findall(terminal.said) for one in found.split(b";") if one
         }
