@@ -235,9 +235,9 @@ async def test_the_next_command_of_a_world_has_three_seconds_of_its_own() -> Non
 
 async def test_a_paused_world_lends_its_place() -> None:
     async with governed(Governing(at_once=1)) as machine, machine.slots.slot(A, lambda _: None):
-        machine.governor.paused(A)
+        machine.slots.pause(A)
         assert machine.slots.used == 0
-        machine.governor.continued(A)
+        machine.slots.proceed(A)
         assert machine.slots.used == 1
 
 

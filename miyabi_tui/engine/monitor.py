@@ -7,7 +7,6 @@ are so far apart that they take less than a hundredth of one core.
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
@@ -22,8 +21,9 @@ from miyabi_tui.engine.sandbox.table import TableReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
-    from miyabi_tui.engine.publisher import Publisher, RunPublisher
+    from miyabi_tui.engine.publisher import Publisher
     from miyabi_tui.engine.sandbox.base import Sandbox
     from miyabi_tui.engine.sandbox.table import ProcessTable
     from miyabi_tui.engine.terms import Sandboxing
@@ -150,18 +150,6 @@ class Monitor:
         self._connections = connections({world: one.pids for world, one in readings.items()})
         cost = time.thread_time() - began
         self._connections_at = now + max(CONNECTIONS_SECONDS, LONG_REST * cost)
-
-
-def worktrees_of(run: RunPublisher) -> Folders:
-    """Each world's worktree, as soon as it has one."""
-
-    def folders(world: WorldId) -> Sequence[Path]:
-        for one in run.state.worlds:
-            if one.id is world and one.config.worktree:
-                return (Path(one.config.worktree),)
-        return ()
-
-    return folders
 
 
 def _usage(sandbox: Sandbox, table: ProcessTable) -> Reading:

@@ -13,7 +13,7 @@ from miyabi_tui.widgets.asking import spent
 from miyabi_tui.widgets.inert import one_line
 from miyabi_tui.widgets.palette import inks
 from miyabi_tui.widgets.rows import ReadyRows, Span, strip_of
-from miyabi_tui.widgets.words import asks_for_a_pick, clock, points
+from miyabi_tui.widgets.words import asks_for_a_pick, calm_ink, clock, points
 from miyabi_tui.widgets.wrap import breaks, cells
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class Podium(ReadyRows):
         spans: list[Span] = [
             (mark, "world"),
             (f"{world.id.key} {world.id}".ljust(NAME), "name"),
-            (words[:SIGN].ljust(SIGN), _plain(sign.ink if sign else "text")),
+            (words[:SIGN].ljust(SIGN), calm_ink(sign.ink if sign else "text")),
             (f"{total:>{TOTAL}}", "strong"),
         ]
         for part in Part:
@@ -160,10 +160,6 @@ class Podium(ReadyRows):
 def _spans(text: str, room: int) -> list[tuple[int, int]]:
     cuts = [0, *breaks(text, room), len(text)]
     return [(a, b) for a, b in pairwise(cuts) if b > a]
-
-
-def _plain(ink: str) -> str:
-    return {"trophy": "won", "alarm": "warn"}.get(ink, ink)
 
 
 def _part(world: WorldState, part: Part, roomy: bool) -> list[Span]:

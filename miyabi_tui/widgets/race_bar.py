@@ -12,7 +12,7 @@ from miyabi_tui.engine.state import RunState, WorldStatus
 from miyabi_tui.widgets.asking import spent
 from miyabi_tui.widgets.palette import inks
 from miyabi_tui.widgets.rows import ReadyRows, Span, strip_of
-from miyabi_tui.widgets.words import points
+from miyabi_tui.widgets.words import calm_ink, points
 from miyabi_tui.widgets.wrap import cells
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class RaceBar(ReadyRows):
         name = f"{world.id.key} {world.id}"
         head: list[Span] = [
             (f" {name} ", "name"),
-            (f"{sign.symbol} " if sign else "", _plain(sign.ink if sign else "text")),
+            (f"{sign.symbol} " if sign else "", calm_ink(sign.ink if sign else "text")),
         ]
         if sum(cells(text) for text, _ in head) + 3 > width:
             head[0] = (f" {world.id.key} {world.id[:3]} ", head[0][1])
@@ -95,11 +95,6 @@ class RaceBar(ReadyRows):
             if event.x in place:
                 event.stop()
                 self.post_message(self.Chosen(self, world))
-
-
-def _plain(ink: str) -> str:
-    """The ink of a sign without its ground: a bar of loud grounds says nothing."""
-    return {"trophy": "won", "alarm": "warn"}.get(ink, ink)
 
 
 def _parts(one: Standing) -> list[tuple[int, list[Span]]]:

@@ -9,7 +9,7 @@ from miyabi_tui.pacing import Level
 if TYPE_CHECKING:
     from miyabi_tui.engine.state import RunState, WorldState
 
-GAUGES = {Level.FULL: 0.0, Level.CALM: 1.0, Level.LEAN: 0.6}  # seconds between them
+GAUGES = {Level.CALM: 1.0, Level.LEAN: 0.6}  # seconds between them; at once on other lines
 NEWEST_LINES = 0.3  # seconds between the newest lines of lean streams
 
 
@@ -24,9 +24,11 @@ class Seldom:
 
     def gauges(self, level: Level, run: RunState, now: float) -> bool:
         """Whether numbers that go on changing are due, or something happened that matters."""
-        telling = _all if level is Level.FULL else _grave
+        if level is Level.FULL:
+            self.part, self.owed, self._mattered = None, False, None
+            return True
         whole = (run.phase, run.winner, run.merge_ready, run.notices, run.questions, run.breakers)
-        matters = (telling, *whole, *map(telling, run.worlds))
+        matters = (*whole, *map(_grave, run.worlds))
         if matters == self._mattered and now - self._gauges < GAUGES[level]:
             self.owed = True
             return False
@@ -45,10 +47,3 @@ class Seldom:
 
 def _grave(world: WorldState) -> tuple[object, ...]:
     return world.status, bool(world.waiting), world.exceeded, world.score, world.escapes
-
-
-def _all(world: WorldState) -> tuple[object, ...]:
-    """What is said at once where the line carries it: all but what goes on changing."""
-    said = (world.doing, world.waiting, world.step, world.told, world.restored, world.reason)
-    made = (world.turns, world.cost_usd, world.changed_lines, world.sampled, world.commit)
-    return (*_grave(world), *said, *made)

@@ -64,6 +64,11 @@ class Sign:
         return f" {text} " if self.ink in ("trophy", "alarm") else text
 
 
+def calm_ink(ink: str) -> str:
+    """The ink of a sign without its ground: many loud grounds together say nothing."""
+    return {"trophy": "won", "alarm": "warn"}.get(ink, ink)
+
+
 def clock(seconds_: float) -> str:
     """1:05, or 1:02:03."""
     minutes, rest = divmod(int(seconds_), 60)

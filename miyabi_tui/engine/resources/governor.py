@@ -95,14 +95,6 @@ class Governor:
             if now - begun > IDLE_SECONDS:
                 self.slots.lend(gauge.world)
 
-    def paused(self, world: str) -> None:
-        """The world stands still: another may have its place. A governed sandbox says so itself."""
-        self.slots.pause(world)
-
-    def continued(self, world: str) -> None:
-        """The world goes on, or has ended."""
-        self.slots.proceed(world)
-
     async def _look_at_memory(self) -> None:
         pressure = await self._reading(self._read_pressure)
         if pressure is None:
