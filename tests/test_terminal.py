@@ -35,7 +35,7 @@ def test_the_demo_from_start_to_merge(tmp_path: Path, lean: Path) -> None:
         terminal.resize(200, 50)
         terminal.until("merged into miyabi/issue-270", timeout=80)  # measured one after another
         terminal.press("1", "d")
-        terminal.until("tally/entries.py · 3 files")
+        terminal.until("3 files · +44 −7")
         terminal.press("d")
         terminal.until("may not win")
         terminal.press("?")
