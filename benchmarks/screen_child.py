@@ -1,6 +1,8 @@
 """What `benchmarks/screen.py` runs in its terminal: the cockpit, or five `RichLog`s, fed alike.
 
-python -m benchmarks.screen_child cockpit|richlog TOKENS_A_SECOND SECONDS REPORT
+python -m benchmarks.screen_child cockpit|richlog TOKENS_A_SECOND SECONDS REPORT [TOKENS_BEFORE]
+
+`TOKENS_BEFORE` are what all worlds together have said before the clock starts.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 TICK = 0.02
 WORDS = "the row is split at every comma so the csv module reads it again and keeps quotes ".split()
 GAUGES = 0.2
+LITTLE = 100_000  # tokens after which memory is looked at for the first time
+AT_ONCE = 1_000  # tokens a world and tick, of what was said before
 
 
 def text(world: WorldId) -> Iterator[str]:
@@ -36,8 +40,13 @@ def text(world: WorldId) -> Iterator[str]:
 class Feeder(threading.Thread):
     """Puts so many tokens a second for each world, and gauges five times a second."""
 
-    def __init__(self, rate: float, seconds: float, put: Callable[[list[e.AnyEvent]], None]):
+    def __init__(
+        self, rate: float, seconds: float, put: Callable[[list[e.AnyEvent]], None], before: int = 0
+    ):
         super().__init__(daemon=True)
+        self.memory = 0
+        self.begun = threading.Event()
+        self._before = before
         self.fed = 0
         self.late: list[float] = []
         self._rate, self._seconds, self._put = rate, seconds, put
@@ -45,14 +54,14 @@ class Feeder(threading.Thread):
 
     def run(self) -> None:
         """Feed until the time is over; how late each tick was is the lag of the engine's thread."""
+        self._say_before()
+        self.begun.set()
         begun, gauged = time.monotonic(), 0.0
         while (now := time.monotonic() - begun) < self._seconds:
             due = int(now * self._rate) - self.fed
             events: list[e.AnyEvent] = []
             if due > 0:
-                for world, words in self._texts.items():
-                    piece = "".join(next(words) for _ in range(due))
-                    events.append(e.Output(world=world, channel=e.Channel.TEXT, text=piece))
+                events += [self._said(world, due) for world in FIVE]
                 self.fed += due
             if now - gauged > GAUGES:
                 gauged = now
@@ -61,6 +70,21 @@ class Feeder(threading.Thread):
             before = time.monotonic()
             time.sleep(TICK)
             self.late.append(time.monotonic() - before - TICK)
+
+    def _say_before(self) -> None:
+        """What was said before; the memory after little of it."""
+        said = 0
+        while said < self._before:
+            self._put([self._said(world, AT_ONCE) for world in FIVE])
+            said += AT_ONCE * len(FIVE)
+            time.sleep(TICK)
+            if said >= LITTLE and not self.memory:
+                time.sleep(1.0)
+                self.memory = resident()
+
+    def _said(self, world: WorldId, tokens: int) -> e.Output:
+        piece = "".join(next(self._texts[world]) for _ in range(tokens))
+        return e.Output(world=world, channel=e.Channel.TEXT, text=piece)
 
 
 def gauges(now: float) -> e.Gauges:
@@ -74,10 +98,11 @@ def gauges(now: float) -> e.Gauges:
     )
 
 
-def cockpit(rate: float, seconds: float, report: Path) -> None:
+def cockpit(rate: float, seconds: float, report: Path, before: int = 0) -> None:
     """The race screen over a control that is fed."""
     from miyabi_tui.app import MiyabiApp
     from miyabi_tui.engine.subscription import BufferedSubscription
+    from miyabi_tui.quick import quick
     from tests.board_states import FakeControl, Script, opened
 
     script: Script = opened(recorded=False)
@@ -97,14 +122,15 @@ def cockpit(rate: float, seconds: float, report: Path) -> None:
             records.append(e.Record(seq, time.time(), event))
         subscription.put(records)
 
-    feeder = Feeder(rate, seconds, put)
+    feeder = Feeder(rate, seconds, put, before)
     app = MiyabiApp(control)
     control.start = feeder.start  # type: ignore[method-assign]
-    feeding(app, feeder, seconds, report)
-    app.run()
+    feeding(feeder, seconds, report)
+    with quick():
+        app.run()
 
 
-def richlog(rate: float, seconds: float, report: Path) -> None:
+def richlog(rate: float, seconds: float, report: Path, before: int = 0) -> None:
     """Five of Textual's own, side by side, a line a write, with gauges above."""
     from textual.app import App, ComposeResult
     from textual.containers import Horizontal, Vertical
@@ -142,18 +168,20 @@ def richlog(rate: float, seconds: float, report: Path) -> None:
                     line = f"cpu {gauge.cpu_percent:.0f}%  mem {gauge.memory_bytes >> 20} MB"
                     app.query_one(f"#gauge-{gauge.world}", Static).update(line)
 
-    feeder = Feeder(rate, seconds, put)
-    feeding(app, feeder, seconds, report)
+    feeder = Feeder(rate, seconds, put, before)
+    feeding(feeder, seconds, report)
     app.run()
 
 
-def feeding(app: object, feeder: Feeder, seconds: float, report: Path) -> None:
+def feeding(feeder: Feeder, seconds: float, report: Path) -> None:
     """Write down what it took, a second in and at the end; then leave."""
 
     def watch() -> None:
         feeder_started = time.monotonic()
         while not feeder.is_alive() and time.monotonic() - feeder_started < 20:
             time.sleep(0.05)
+        feeder.begun.wait()
+        report.with_suffix(".begun").touch()
         time.sleep(1.0)
         before, at = cpu(), time.monotonic()
         feeder.join()
@@ -164,12 +192,17 @@ def feeding(app: object, feeder: Feeder, seconds: float, report: Path) -> None:
             "fed": feeder.fed,
             "asked": int(feeder._rate * seconds),
             "late_p99": late[int(len(late) * 0.99)] if late else 0.0,
-            "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            "memory": resident(),
+            "memory_after_little": feeder.memory,
         }
         report.write_text(json.dumps(told))
 
     threading.Thread(target=watch, daemon=True).start()
-    del app
+
+
+def resident() -> int:
+    """Bytes of memory that this process has."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 def cpu() -> float:
@@ -179,5 +212,6 @@ def cpu() -> float:
 
 
 if __name__ == "__main__":
-    what, rate_, seconds_, report_ = sys.argv[1:5]
-    {"cockpit": cockpit, "richlog": richlog}[what](float(rate_), float(seconds_), Path(report_))
+    what, rate_, seconds_, report_, *more = sys.argv[1:]
+    run = {"cockpit": cockpit, "richlog": richlog}[what]
+    run(float(rate_), float(seconds_), Path(report_), int(more[0]) if more else 0)

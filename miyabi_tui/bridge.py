@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from miyabi_tui.engine.events import (
     FallbackTried,
+    Gauges,
     Output,
     QuestionAnswered,
     QuestionAsked,
@@ -17,6 +18,7 @@ from miyabi_tui.engine.events import (
     RunFinished,
     RunResumed,
     RunStatus,
+    TurnMetered,
     world_of,
 )
 from miyabi_tui.engine.fold import apply
@@ -31,19 +33,22 @@ if TYPE_CHECKING:
 FRAMES_A_SECOND = 20
 CALM_FRAMES_A_SECOND = 2  # where motion is reduced; keys are shown at once in any case
 GONE = "the engine has gone"
+_TALK = Output | Gauges | TurnMetered
 
 
 @dataclass(frozen=True)
 class Batch:
     """What one pump brought: the new state, and each world's records for its stream.
 
-    `asked`: when each question of it came up, by its id; `settled`: the answers.
+    `asked`: when each question of it came up, by its id; `settled`: the answers; `only_talk`: the
+    worlds have said and used something, and nothing else happened.
     """
 
     state: RunState
     streams: Mapping[WorldId, Sequence[Record]] = field(default_factory=dict)
     asked: Mapping[str, float] = field(default_factory=dict)
     settled: Sequence[QuestionAnswered] = ()
+    only_talk: bool = False
 
 
 class Bridge:
@@ -83,7 +88,8 @@ class Bridge:
         self.state = state
         asked = {one.event.id: one.at for one in records if isinstance(one.event, QuestionAsked)}
         settled = [one.event for one in records if isinstance(one.event, QuestionAnswered)]
-        return Batch(state, streams, asked, settled)
+        only_talk = all(isinstance(one.event, _TALK) for one in records)
+        return Batch(state, streams, asked, settled, only_talk)
 
 
 def concerned(record: Record) -> Sequence[WorldId]:

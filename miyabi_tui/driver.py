@@ -19,7 +19,7 @@ from miyabi_tui.thin import Thinner
 from miyabi_tui.widgets.signs import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from typing import TextIO
 
     from miyabi_tui.paced_app import PacedApp
@@ -101,6 +101,7 @@ class ScreenDriver(LinuxDriver):
         self._paced: PacedApp = app
         self._question = app.question
         self._written = 0
+        self._frame: list[str] | None = None  # of a frame under way, what is written so far
         # GNU screen's terminals erase to the ground of their own, not to the pen's
         self._thinner = Thinner(erases=not os.environ.get("TERM", "").startswith("screen"))
 
@@ -108,7 +109,24 @@ class ScreenDriver(LinuxDriver):
         """Write to the terminal, in ASCII where it has nothing else."""
         shown = self._thinner.thin(data if self._unicode else plain(data))
         self._written += len(shown) if shown.isascii() else len(shown.encode("utf-8", "replace"))
-        super().write(shown)
+        if self._frame is None:
+            super().write(shown)
+        else:
+            self._frame.append(shown)
+
+    @contextlib.contextmanager
+    def one_write(self) -> Iterator[None]:
+        """All that is written meanwhile goes to the terminal at once."""
+        if self._frame is not None:
+            yield
+            return
+        self._frame = []
+        try:
+            yield
+        finally:
+            whole, self._frame = "".join(self._frame), None
+            if whole:
+                super().write(whole)
 
     def written(self) -> int:
         """How many bytes were written since the last call."""

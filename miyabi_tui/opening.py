@@ -10,6 +10,7 @@ import msgspec
 
 from miyabi_tui import config, terminal_ground, terminal_kind
 from miyabi_tui.engine.errors import UsageError
+from miyabi_tui.quick import quick
 from miyabi_tui.screen_settings import Screen, said
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ class Opening:
     def run(self, control: Control, build: Callable[..., MiyabiApp] | None = None) -> MiyabiApp:
         """Show the run until the person leaves; the app of which it was, which `build` may make."""
         env = os.environ
-        with terminal_ground.asked(env if self._screen.theme == "auto" else {}) as question:
+        asked = terminal_ground.asked(env if self._screen.theme == "auto" else {})
+        with quick(), asked as question:
             from miyabi_tui.app import MiyabiApp
 
             look = terminal_kind.look(self._screen, env, question.ground())

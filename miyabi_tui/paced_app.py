@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from textual.app import App
@@ -36,7 +37,9 @@ class PacedApp(App[int]):
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
         """A new layout is painted at once, also while all is held back: then it is owed."""
         self._lost = self._lost or (self._held and renderable is not None)
-        super()._display(screen, renderable)
+        terminal = self._terminal
+        with nullcontext() if terminal is None else terminal.one_write():
+            super()._display(screen, renderable)
 
     def post_display_hook(self) -> None:
         """A frame went out: ask, and paint nothing more before the answer."""

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import tests.snapshot_support  # noqa: F401  keeps the snapshots in snapshots/
+import tests.settling
+import tests.snapshot_support  # noqa: F401  pilots wait for the app; snapshots are in snapshots/
 from tests.lean import make_environment
 from tests.repositories import Repository
 

@@ -21,6 +21,7 @@ from rich.cells import cell_len
 from rich.style import Style
 
 from miyabi_tui.widgets.inert import Cleaner, one_line
+from miyabi_tui.widgets.palette import Inks
 from miyabi_tui.widgets.rows import row, strip_of
 from miyabi_tui.widgets.signs import plain
 from miyabi_tui.widgets.stream_text import Look, StreamText
@@ -32,8 +33,10 @@ if TYPE_CHECKING:
 
     from textual.strip import Strip
 
-INK = dict.fromkeys(
-    [*(look.ink for look in Look), *(look.mark_ink for look in Look), "text", "a", "b"], Style()
+INK = Inks(
+    dict.fromkeys(
+        [*(look.ink for look in Look), *(look.mark_ink for look in Look), "text", "a", "b"], Style()
+    )
 )
 EMOJI = ["👩‍👩‍👧‍👦", "🏳️‍🌈", "👍🏽", "❤️", "🇯🇵", "1️⃣", "🧑🏿‍🚀", "☁️", "🫨", "🏴󠁧󠁢󠁥󠁮󠁧󠁿"]
 SCRIPTS = ["日本語", "한국어", "각", "ｱｶﾞ", "e\u0301\u0302", "नमस्ते", "தமிழ்", "ไทยำ", "ကို", "ѐ"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -72,7 +71,7 @@ def test_every_state_is_the_fold_of_what_came_before(tmp_path: Path) -> None:
     assert list(moment.streams[A]) == told[-len(moment.streams[A]) :]
 
 
-def test_a_jump_in_fifty_thousand_events_is_quick_and_memory_small(tmp_path: Path) -> None:
+def test_a_jump_in_fifty_thousand_events_takes_few_of_them(tmp_path: Path) -> None:
     script = states.racing()
     for index in range(50_000):
         world = FIVE[index % 5]
@@ -82,17 +81,10 @@ def test_a_jump_in_fifty_thousand_events_is_quick_and_memory_small(tmp_path: Pat
     tape = tape_of(tmp_path, script)
     survey = Survey(tape)
     survey.state_at(len(tape))
-    quickest = []
     for place in (49_999, 1_777, 25_250):
-        taken = []
-        for _ in range(3):
-            begun = time.perf_counter()
-            moment = moment_at(survey, tape, place)
-            taken.append(time.perf_counter() - begun)
-        quickest.append(min(taken))
+        moment = moment_at(survey, tape, place)
         assert moment.state.seq == place
         assert sum(map(len, moment.streams.values())) < 10_000
-    assert max(quickest) < 0.1
 
 
 # --- the first divergence -------------------------------------------------------------------------

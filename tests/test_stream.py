@@ -14,6 +14,7 @@ from miyabi_tui.engine.worlds import WorldId
 from miyabi_tui.styles.themes import DARK
 from miyabi_tui.widgets.inert import Cleaner, one_line, overtype
 from miyabi_tui.widgets.narrator import Narrator
+from miyabi_tui.widgets.palette import Inks
 from miyabi_tui.widgets.stream import StreamView
 from miyabi_tui.widgets.stream_text import LONGEST_LINE, Line, Look, StreamText
 from miyabi_tui.widgets.wrap import breaks, cells, fit
@@ -21,9 +22,11 @@ from miyabi_tui.widgets.wrap import breaks, cells, fit
 if TYPE_CHECKING:
     from textual.pilot import Pilot
 
-INK = dict.fromkeys(
-    [look.ink for look in Look] + [look.mark_ink for look in Look] + ["good", "bad", "text"],
-    Style.null(),
+INK = Inks(
+    dict.fromkeys(
+        [look.ink for look in Look] + [look.mark_ink for look in Look] + ["good", "bad", "text"],
+        Style.null(),
+    )
 )
 WIDE = "日本語のテスト、全角。 한국어 🎌👩‍👩‍👧 e\u0301 ✅ plain"
 
@@ -350,3 +353,14 @@ async def resized(pilot: Pilot[None], width: int, height: int) -> None:
     """Another size, painted."""
     await pilot.resize_terminal(width, height)
     await pilot.pause()
+
+
+def test_of_a_flood_only_the_end_is_looked_at() -> None:
+    text = StreamText()
+    text.reshape(60, INK, 0, 5)
+    text.write(Look.OUTPUT, "".join(f"line {number}\n" for number in range(500_000)))
+    rows = [strip.text.strip() for strip in text.window(text.first, 10_000)]
+    assert rows[-1] == "│ line 499999" and rows[-2] == "│ line 499998"
+    assert len(rows) <= 3_000
+    text.write(Look.OUTPUT, "and on")
+    assert text.window(text.end - 1, 1)[0].text.strip() == "│ and on"

@@ -88,17 +88,23 @@ class RaceScreen(Looking, Doing, Deciding, Reaching):
         before = self.run_state
         batch = self.bridge.pump()
         if batch is not None:
-            self._show(batch.streams)
+            self._show(batch.streams, only_talk=batch.only_talk)
             self._warn(before)
             self._asking.heard(batch)
         elif int(self._clock()) != self._second and not self.run_state.finished:
             self._show({}, at_once=self._level is not Level.LEAN)
         elif self._seldom.owed:
-            self._show({})
+            self._show({}, only_talk=True)
         if self._level is Level.LEAN and self._seldom.lines(time.monotonic()):
             self.board.flush_lean()
 
-    def _show(self, streams: Mapping[WorldId, Sequence[Record]], *, at_once: bool = False) -> None:
+    def _show(
+        self,
+        streams: Mapping[WorldId, Sequence[Record]],
+        *,
+        at_once: bool = False,
+        only_talk: bool = False,
+    ) -> None:
         """Show the state, as much of it as the line carries; `at_once` what a key asked for."""
         now, run = self._clock(), self.run_state
         self._second = int(now)
@@ -106,7 +112,7 @@ class RaceScreen(Looking, Doing, Deciding, Reaching):
             self._level = self.pacer.level
             self.board.be_lean(self._level is Level.LEAN)
         level = max(self._level, Level.CALM) if calm(self.app) else self._level
-        gauges = self._seldom.gauges(level, run, time.monotonic())
+        gauges = self._seldom.gauges(level, run, time.monotonic(), only_talk=only_talk)
         whole = gauges or (at_once and self._level is not Level.LEAN)
         part = self._seldom.part
         self.board.show(run, now, streams, gauges=whole, part=part)

@@ -8,6 +8,7 @@ from textual.reactive import Reactive
 from textual.screen import Screen
 
 from miyabi_tui.bridge import Bridge
+from miyabi_tui.row_compositor import RowCompositor
 from miyabi_tui.screens.telling import Telling
 from miyabi_tui.widgets.board import Board
 
@@ -32,6 +33,7 @@ class RaceBase(Screen[None]):
 
     def __init__(self, control: Control, clock: Callable[[], float]) -> None:
         super().__init__()
+        self._compositor = RowCompositor()
         self._control = control
         self._clock = clock
         self._expected: WorldId | None = None

@@ -151,7 +151,7 @@ class CompareHead(ReadyRows):
             names.append([(f"{world.key} {world}", f"name {world}")])
             mark = "◀ from" if world is self.pair[0] else "▶ to" if world is self.pair[1] else ""
             marks.append([(mark, "accent")])
-        ink = dict(self.ink)
+        ink = Inks(self.ink)
         for world in table.worlds:
             ink[f"name {world}"] = inks(self, self.GROUND, world)["name"]
         more = len(table.worlds) - table.fitting(table.columns or width)

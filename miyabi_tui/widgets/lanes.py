@@ -6,7 +6,7 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 from miyabi_tui.engine import events as e
-from miyabi_tui.widgets.palette import inks
+from miyabi_tui.widgets.palette import Inks, inks
 from miyabi_tui.widgets.rows import ReadyRows, Span, strip_of
 from miyabi_tui.widgets.words import clock
 from miyabi_tui.widgets.wrap import cells
@@ -132,7 +132,7 @@ class Lanes(ReadyRows):
         return strip_of(spans, width, self.ink)
 
     def _lane(self, world: WorldId, width: int, name: int, room: int) -> Strip:
-        ink = dict(self.ink)
+        ink = Inks(self.ink)
         own = inks(self, self.GROUND, world)
         ink |= {"world": own["world"], "name": own["name"]}
         label = f"{world.key} {world}" if name == NAME else world.key

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from miyabi_tui.engine import events as e
 from miyabi_tui.engine import safety
 from miyabi_tui.widgets.asking import STRATEGIES, title, waiting
@@ -12,7 +14,7 @@ from miyabi_tui.widgets.stream_lines import Line, Lines, Look
 from miyabi_tui.widgets.words import clock, dollars, points, seconds, tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 _CHANNELS = {
     e.Channel.TEXT: Look.TEXT,
@@ -29,6 +31,35 @@ NAMED = 4
 INSTANT = 0.05
 CACHED = "↺"
 SLOT = "waiting for a slot"
+
+
+def _joined(records: Iterable[e.Record]) -> Iterator[tuple[float, e.AnyEvent]]:
+    """The events and their times; pieces of output that go on from each other as one."""
+    outputs: list[e.Output] = []
+    for record in records:
+        event = record.event
+        if isinstance(event, e.Output):
+            if outputs and not _goes_on(outputs[-1], event):
+                yield record.at, _as_one(outputs)
+                outputs = []
+            outputs.append(event)
+            continue
+        if outputs:
+            yield record.at, _as_one(outputs)
+            outputs = []
+        yield record.at, event
+    if outputs:
+        yield record.at, _as_one(outputs)
+
+
+def _goes_on(one: e.Output, other: e.Output) -> bool:
+    return (one.channel, one.call_id) == (other.channel, other.call_id)
+
+
+def _as_one(outputs: list[e.Output]) -> e.Output:
+    if len(outputs) == 1:
+        return outputs[0]
+    return replace(outputs[-1], text="".join(one.text for one in outputs))
 
 
 class Narrator:
@@ -49,11 +80,11 @@ class Narrator:
 
     def tell(self, records: Iterable[e.Record]) -> None:
         """Write all that can be shown of `records`."""
-        for record in records:
-            tell = _TELL.get(type(record.event))
+        for at, event in _joined(records):
+            tell = _TELL.get(type(event))
             if tell is not None:
-                self._at = record.at
-                tell(self, record.event)
+                self._at = at
+                tell(self, event)
 
     def _output(self, event: e.Output) -> None:
         if event.channel is e.Channel.CALL:

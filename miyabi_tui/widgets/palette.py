@@ -6,7 +6,8 @@ to the styles here. Where there are few colours or none, attributes stand in for
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from rich.segment import Segment
 from rich.style import Style
@@ -15,11 +16,18 @@ from textual.color import Color
 from miyabi_tui.styles.colour_math import legible
 
 if TYPE_CHECKING:
+    from textual.app import App
     from textual.widget import Widget
 
     from miyabi_tui.engine.worlds import WorldId
 
-Inks = dict[str, Style]
+
+class Inks(dict[str, Style]):
+    """The styles by their names; itself alone, so that what was made with it can be remembered."""
+
+    __hash__ = object.__hash__  # type: ignore[assignment]
+    __eq__ = object.__eq__
+
 
 _INKS: dict[str, tuple[str, str]] = {
     "text": ("ink-text", ""),
@@ -51,8 +59,7 @@ _NONE = {"faint": "dim", "good": "bold", "warn": "bold", "bad": "bold", "accent"
 _LEAST = 4.5  # WCAG AA; a theme may ask for more
 _LEAST_MARK = 3.0  # for a sign that says nothing alone
 
-_made: dict[tuple[object, ...], Inks] = {}
-
+_made: WeakKeyDictionary[App[Any], dict[tuple[object, ...], Inks]] = WeakKeyDictionary()
 
 Tint = tuple[str, float, str]
 """A theme colour that a ground is blended towards, how far, and the look of all text on it."""
@@ -63,12 +70,13 @@ def inks(
 ) -> Inks:
     """All inks on the theme colour `ground`; `world` and `band` are in the world's colour."""
     app = widget.app
-    filters = tuple(widget.get_line_filters())
-    theme = (app.theme, id(app.current_theme), app.native_ansi_color)
-    key = (*theme, tuple(map(type, filters)), ground, world, tint)
-    found = _made.get(key)
+    made = _made.get(app)
+    if made is None:
+        made = _made[app] = {}
+    key = (app.theme, app.no_color, ground, world, tint)
+    found = made.get(key)
     if found is None:
-        found = _made[key] = _make(widget, ground, world, tint)
+        found = made[key] = _make(widget, ground, world, tint)
     return found
 
 
@@ -95,7 +103,7 @@ def _make(widget: Widget, ground: str, world: WorldId | None, tint: Tint | None)
     made["name"] = _style(own, back, "bold")
     made["faded"] = _style(_faded(own, back), back, "")
     made |= _bands(variables, own, f"band-{world.lower()}" if world else "", plain)
-    return {ink: _filtered(widget, style, back) for ink, style in made.items()}
+    return Inks({ink: _filtered(widget, style, back) for ink, style in made.items()})
 
 
 def _low(variables: dict[str, str]) -> bool:
@@ -119,7 +127,7 @@ def _tinted(
     return {ink: towards if fore == plain else fore for ink, fore in fores.items()}, back
 
 
-def _bands(variables: dict[str, str], own: Color, name: str, plain: bool) -> Inks:
+def _bands(variables: dict[str, str], own: Color, name: str, plain: bool) -> dict[str, Style]:
     """Text on a full colour; reversed where there is none."""
     on = Color.parse(variables["ink-on-world"])
     look = "bold reverse" if plain else "bold"

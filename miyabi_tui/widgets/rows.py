@@ -6,14 +6,15 @@ cache. Such a widget has no border, padding or scrollbar.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from rich.segment import Segment
 from textual.geometry import Region, Size
 from textual.strip import Strip
-from textual.widget import Widget
 
 from miyabi_tui.widgets.palette import Inks, inks
+from miyabi_tui.widgets.ready import ReadyWidget
 from miyabi_tui.widgets.widths import safe
 from miyabi_tui.widgets.wrap import cells, fit
 
@@ -25,16 +26,22 @@ if TYPE_CHECKING:
 Span = tuple[str, str]
 """Some text and the name of its ink."""
 
+KEPT = 512  # rows that are remembered: of a pane's rows, few change from one frame to the next
+
 
 def strip_of(spans: Iterable[Span], width: int, ink: Inks, fill: str = "text") -> Strip:
     """The spans as one strip of exactly `width` cells, cut or padded at the end.
 
     Whatever the text is, it takes so many cells in every terminal, and acts on none.
     """
+    return _strip([(safe(text), name) for text, name in spans], width, ink, fill)
+
+
+def _strip(spans: Iterable[Span], width: int, ink: Inks, fill: str) -> Strip:
     segments: list[Segment] = []
     left = width
     for text, name in spans:
-        shown = fit(safe(text), left)
+        shown = fit(text, left)
         if shown:
             segments.append(Segment(shown, ink[name]))
             left -= cells(shown)
@@ -58,29 +65,40 @@ def row(
     The left part keeps at least `keep` cells of itself: the first of the right spans go before it
     is cut shorter.
     """
-    left = [(safe(text), name) for text, name in left]
-    right = [(safe(text), name) for text, name in right]
+    return _row(width, tuple(left), tuple(right), ink, keep, margin, fill)
+
+
+@lru_cache(KEPT)
+def _row(
+    width: int,
+    left: tuple[Span, ...],
+    right: tuple[Span, ...],
+    ink: Inks,
+    keep: int,
+    margin: int,
+    fill: str,
+) -> Strip:
+    said = [(safe(text), name) for text, name in left]
+    shown = [(safe(text), name) for text, name in right]
     inner = max(0, width - 1 - margin)
-    left_width = sum(cells(text) for text, _ in left)
-    shown = list(right)
+    left_width = sum(cells(text) for text, _ in said)
     while shown and sum(cells(text) for text, _ in shown) + min(left_width, keep) + 1 > inner:
         shown.pop(0)
     right_width = sum(cells(text) for text, _ in shown)
     room = inner - right_width - (1 if shown else 0)
     spans: list[Span] = [(" " * margin, fill)]
-    for text, name in left:
+    for text, name in said:
         cut = fit(text, room)
         room -= cells(cut)
         if cut:
             spans.append((cut, name))
     spans.append((" " * (max(0, room) + (1 if shown else 0)), fill))
-    return strip_of([*spans, *shown], width, ink, fill)
+    return _strip([*spans, *shown], width, ink, fill)
 
 
-class ReadyRows(Widget):
+class ReadyRows(ReadyWidget):
     """A widget of a few rows, made anew when its content changes and painted as they are."""
 
-    ALLOW_SELECT = False
     GROUND = "surface"
 
     def __init__(
@@ -102,15 +120,15 @@ class ReadyRows(Widget):
 
     def remake(self) -> None:
         """Make the rows again and repaint those that changed."""
-        if not self.is_attached or not self.size:
+        if not self.size:
             return
-        old, new = self._strips, self._whole()
-        if self._made_for != (self.size, id(self.ink)) or len(old) != len(new):
-            self._keep(new)
+        old, new, fits = self._strips, self._whole(), self._fits
+        self._keep(new)
+        if not fits or len(old) != len(new):
             self.refresh()
             return
-        self._keep(new)
-        changed = [y for y, (was, now) in enumerate(zip(old, new, strict=True)) if was != now]
+        pairs = enumerate(zip(old, new, strict=True))
+        changed = [y for y, (was, now) in pairs if was is not now and was != now]
         if changed:
             self.refresh(*(Region(0, y, self.size.width, 1) for y in changed))
 
@@ -119,6 +137,10 @@ class ReadyRows(Widget):
         self._made_for = None
         self.refresh()
 
+    @property
+    def _fits(self) -> bool:
+        return self._made_for == (self.size, id(self.ink))
+
     def _keep(self, strips: list[Strip]) -> None:
         self._strips = strips
         self._made_for = (self.size, id(self.ink))
@@ -126,8 +148,9 @@ class ReadyRows(Widget):
     def _whole(self) -> list[Strip]:
         width, height = self.size
         made = self.make(width, height)[:height]
-        blank = strip_of((), width, self.ink)
-        return made + [blank] * (height - len(made))
+        if len(made) < height:
+            made += [strip_of((), width, self.ink)] * (height - len(made))
+        return made
 
     def notify_style_update(self) -> None:
         """A new theme brings new inks."""
@@ -136,7 +159,7 @@ class ReadyRows(Widget):
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """The ready rows, passing by the style cache."""
-        if self._made_for != (self.size, id(self.ink)):
+        if not self._fits:
             self._keep(self._whole())
         return cropped(self._strips, crop, self.size.width)
 

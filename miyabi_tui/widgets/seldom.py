@@ -1,4 +1,7 @@
-"""What a slow line carries less often: gauges and clocks; what matters goes at once in any case."""
+"""What is shown less often than it changes: gauges and clocks; what matters comes at once.
+
+While worlds only talk, their numbers change with each piece of text, quicker than anybody reads.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from miyabi_tui.pacing import Level
 if TYPE_CHECKING:
     from miyabi_tui.engine.state import RunState, WorldState
 
-GAUGES = {Level.CALM: 1.0, Level.LEAN: 0.6}  # seconds between them; at once on other lines
+GAUGES = {Level.FULL: 0.2, Level.CALM: 1.0, Level.LEAN: 0.6}  # seconds between them
 NEWEST_LINES = 0.3  # seconds between the newest lines of lean streams
 
 
@@ -22,11 +25,16 @@ class Seldom:
         self.part: int | None = None  # on the slowest lines, which of the gauges' turn it is
         self.owed = False  # whether something changed that was not shown yet
 
-    def gauges(self, level: Level, run: RunState, now: float) -> bool:
-        """Whether numbers that go on changing are due, or something happened that matters."""
+    def gauges(self, level: Level, run: RunState, now: float, *, only_talk: bool = False) -> bool:
+        """Whether numbers that go on changing are due, or something happened that matters.
+
+        On a line that carries all, only talk can wait.
+        """
         if level is Level.FULL:
-            self.part, self.owed, self._mattered = None, False, None
-            return True
+            self.owed = only_talk and now - self._gauges < GAUGES[level]
+            self.part = self._mattered = None
+            self._gauges = self._gauges if self.owed else now
+            return not self.owed
         whole = (run.phase, run.winner, run.merge_ready, run.notices, run.questions, run.breakers)
         matters = (*whole, *map(_grave, run.worlds))
         if matters == self._mattered and now - self._gauges < GAUGES[level]:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.geometry import Region
 from textual.strip import Strip
-from textual.widget import Widget
 
 from miyabi_tui.widgets.motion import jump
 from miyabi_tui.widgets.palette import Inks, inks
+from miyabi_tui.widgets.ready import ReadyWidget
 from miyabi_tui.widgets.rows import cropped, strip_of
 from miyabi_tui.widgets.stream_text import Line, Look, StreamText
 from miyabi_tui.widgets.wrap import cells
@@ -30,13 +30,12 @@ WHEEL_ROWS = 3
 NEWEST_OF = 4  # rows that are looked at for one that is not empty
 
 
-class StreamView(Widget):
+class StreamView(ReadyWidget):
     """Shows a `StreamText`; write to `text`, then call `flush` once a batch.
 
     While it is `lean`, on a slow line, it stands still but for its last row, which has the newest.
     """
 
-    ALLOW_SELECT = False
     GROUND: ClassVar[str] = "background"
 
     def __init__(self, world: WorldId | None = None) -> None:

@@ -24,6 +24,7 @@ __all__ = ["LONGEST_LINE", "Line", "Look", "StreamText"]
 
 MOST_ROWS = 2_000
 MOST_CHARACTERS = 1_000_000
+MOST_AT_ONCE = 60_000  # characters of one piece that are looked at: no eye follows more in a frame
 SPARE_ROWS = 256
 FIRST_WRAPPED = 200
 
@@ -67,6 +68,15 @@ class StreamText(Lines):
         return changed
 
     # --- writing ---------------------------------------------------------------------------------
+
+    def write(self, look: Look, text: str, key: str = "") -> None:
+        """See `Lines.write`. Of a flood only the end is kept, from a whole line on."""
+        if len(text) > MOST_AT_ONCE:
+            start = len(text) - MOST_AT_ONCE
+            start = text.find("\n", start) + 1 or start
+            self.line(Look.FACT, f"… {start:,} characters more: z shows all")
+            text = text[start:]
+        super().write(look, text, key)
 
     def amend(self, after: Line | None, change: Callable[[Line], None]) -> None:
         """Change the lines after a mark, or all if it is not kept any more, and their rows."""

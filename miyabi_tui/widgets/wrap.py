@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from rich.cells import get_character_cell_size
+
+# Widths that are remembered, and of how long texts: gauges say the same few things all the time.
+KEPT, SHORT = 4_096, 120
 
 
 def cells(text: str) -> int:
     """How many cells the text takes."""
     if text.isascii():
         return len(text)
+    return _kept(text) if len(text) <= SHORT else _counted(text)
+
+
+def _counted(text: str) -> int:
     return sum(map(get_character_cell_size, text))
+
+
+_kept = lru_cache(KEPT)(_counted)
 
 
 def fit(text: str, width: int) -> str:
