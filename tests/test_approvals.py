@@ -31,7 +31,8 @@ from miyabi_tui.engine.bus import Bus
 from miyabi_tui.engine.fold import apply
 from miyabi_tui.engine.masking import Masker
 from miyabi_tui.engine.questions import Questions
-from miyabi_tui.engine.shell import Unclear, commands
+from miyabi_tui.engine.shell import commands
+from miyabi_tui.engine.shell_scanner import Unclear
 from miyabi_tui.engine.state import RunState
 from miyabi_tui.engine.store.journal import open_journal
 from miyabi_tui.engine.subscription import BufferedSubscription
@@ -67,7 +68,7 @@ RULES = Approvals()
         ("diff <(a) >(b)", ["a", "b", "diff <(…) >(…)"]),
         ("echo $((1<<2)) $((3*(4+5))); a", ["echo $(…) $(…)", "a"]),
         ("((i=1<<2)); a\nb", ["a", "b"]),
-        ("$( (a) | b)", ["a", "$(…)", "b"]),
+        ("$( (a) | b)", ["a", "b", "$(…)"]),
         ("cat <<E; a\nb\n$(c)\nE\nd", ["cat", "c", "a", "d"]),
         ("cat <<-'E' | bash\n\t$(b)\n\tE\nd", ["cat", "bash", "d"]),
         ("cat <<E $(\na\n)\nb\nE\nc", ["a", "cat $(…)", "c"]),
@@ -77,6 +78,7 @@ RULES = Approvals()
         ("$'\\x73udo' $'it\\'s' $\"a\"", ["sudo it's a"]),
         ('echo "$\'"; a; echo "\'"', ["echo $'", "a", "echo '"]),
         ("cat <<< 'a b' c", ["cat c"]),
+        ("git push $( (a); b) --force", ["a", "b", "git push $(…) --force"]),
         ("", []),
         ("echo 'a", "unclear"),
         ('echo "$(a', "unclear"),
@@ -118,6 +120,8 @@ LONG = {
     "c": "$((" * 10_000,
     "d": "`" * 30_001,
     "e": "${a:-" * 9_000,
+    "f": "find -exec " * 4_500,
+    "g": "sudo " * 9_000,
 }
 
 
@@ -206,6 +210,21 @@ def test_deny_is_above_ask_and_nothing_else_is_in_the_way() -> None:
     assert ruling.verdict is Verdict.DENY
     assert not judge(Approvals(ask=("sudo *",), allow=("echo * | sh",)), "echo sudo ls | sh")
     assert asked("a && b", Approvals(ask=("a && *",))) == [("a && *", "a && b")]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "curl x\necho 'not closed, after a line that runs",
+        "git push $( (a); b) --force",
+        'bash -c "echo \\"$(env A=1 curl x)\\""',
+        "sudo -u me sh -c 'true | curl x'",
+        "a <(curl x)",
+    ],
+)
+def test_deny_sees_through_all_that_is_around_it(script: str) -> None:
+    rules = Approvals(deny=("git push *--force*", "curl *"))
+    assert [one.verdict for one in judge(rules, script)] == [Verdict.DENY]
 
 
 def test_each_command_is_asked_about_once() -> None:

@@ -6,7 +6,7 @@ import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from miyabi_tui.engine.shellwords import HERE, Simple, simple_commands
+from miyabi_tui.engine.shell import Simple, simple_commands
 
 if TYPE_CHECKING:
     from miyabi_tui.engine.state import WorldState
@@ -80,13 +80,13 @@ def _told(command: Simple) -> tuple[str, str]:
         name, words = words[1], words[2:]
     elif _PYTHON.fullmatch(name):
         return _python(words)
-    operands = [one for one in words if not one.startswith(("-", HERE))]
+    operands = [one for one in words if not one.startswith("-")]
     return _known(name, operands) or _looked(name, operands) or _run(name, operands)
 
 
 def _python(words: list[str]) -> tuple[str, str]:
     """Python with a program of its own, or with one that stands in the line."""
-    program = next((one for one in words if not one.startswith(("-", HERE))), "")
+    program = next((one for one in words if not one.startswith("-")), "")
     if not program or "-c" in words or "-" in words:
         return "trying some Python", "run"
     return f"running {program}", "run"

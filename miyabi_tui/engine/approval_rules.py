@@ -12,47 +12,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from miyabi_tui.engine.shell import KEYWORDS, MOST_DEPTH, Unclear, commands
+from miyabi_tui.engine.shell import commands
+from miyabi_tui.engine.shell_scanner import KEYWORDS, MOST_DEPTH, Unclear
+from miyabi_tui.engine.wrapped import ASSIGNMENT, inner, past_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from miyabi_tui.engine.terms import Approvals
+    from miyabi_tui.engine.wrapped import Words
 
-    Words = tuple[str, ...]
-
-SHELLS = frozenset("sh bash dash zsh ksh ash fish".split())
-# Programs that run another one: their options that take a value, and how many words come before it.
-WRAPPERS: dict[str, tuple[str, int]] = {
-    "env": ("uC", 0),
-    "nohup": ("", 0),
-    "setsid": ("", 0),
-    "command": ("", 0),
-    "builtin": ("", 0),
-    "exec": ("a", 0),
-    "time": ("fo", 0),
-    "nice": ("n", 0),
-    "ionice": ("cn", 0),
-    "timeout": ("ks", 1),
-    "stdbuf": ("ioe", 0),
-    "xargs": ("adEILnPs", 0),
-    "sudo": ("CDghpRrTtUu", 0),
-    "doas": ("Cu", 0),
-    "watch": ("n", 0),
-    "strace": ("eopsu", 0),
-    "flock": ("wE", 1),
-    "chroot": ("", 1),
-    "busybox": ("", 0),
-    "uvx": ("", 0),
-    "npx": ("", 0),
-}
-LONG_WITH_VALUE = frozenset(
-    "--unset --chdir --signal --kill-after --adjustment --user --group --max-args --max-procs "
-    "--delimiter --arg-file --replace --from --with --package --python".split()
-)
-RUNNERS = frozenset("uv poetry pipx pdm hatch".split())  # before `run`
 GIT_WITH_VALUE = frozenset("-C -c --git-dir --work-tree --namespace --exec-path".split())
-_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*(\[[^]]*\])?\+?=")
 _DYNAMIC = re.compile(r"[$`*?]|\[.+\]|\{.*,.*\}")
 _LITERAL = re.compile(r"[\w./-]+")
 # What a command's words do not tell; where its output goes for a look is no matter.
@@ -172,16 +142,18 @@ def _asked(patterns: tuple[str, ...], found: Iterable[Simple]) -> Iterator[tuple
 
 def _read(script: str, depth: int) -> tuple[tuple[Simple, ...], bool]:
     """The commands of a script, and whether those are all."""
+    clear = True
     try:
-        return tuple(_simple(words, depth) for words in commands(script, depth)), True
-    except Unclear:
-        return (), False
+        found: Sequence[Words] = commands(script, depth)
+    except Unclear as error:
+        found, clear = error.found, False
+    return tuple(_simple(words, depth) for words in found), clear
 
 
 def _simple(words: Words, depth: int) -> Simple:
     """A command without what stands before it: keywords, `function f {`, assignments."""
     at, line = 0, shlex.join(words)
-    while at < len(words) and (words[at] in KEYWORDS or _ASSIGNMENT.match(words[at])):
+    while at < len(words) and (words[at] in KEYWORDS or ASSIGNMENT.match(words[at])):
         at += 1
     words = words[at:]
     if words[:1] == ("function",):
@@ -191,75 +163,19 @@ def _simple(words: Words, depth: int) -> Simple:
     name = words[0].rpartition("/")[2]
     texts = [" ".join(words), " ".join((name, *words[1:]))]
     if name == "git":
-        texts.append(" ".join(("git", *_past_options(words[1:], GIT_WITH_VALUE))))
-    inner, clear = _inner(name, words[1:], depth + 1)
+        texts.append(" ".join(("git", *past_options(words[1:], GIT_WITH_VALUE))))
+    runs, clear = _inner(name, words[1:], depth + 1)
     return Simple(
         line,
         tuple(" ".join(one.split()) for one in dict.fromkeys(texts)),
-        inner,
+        runs,
         clear and not _DYNAMIC.search(words[0]),
     )
 
 
 def _inner(name: str, words: Words, depth: int) -> tuple[tuple[Simple, ...], bool]:
     """What a command runs in turn, and whether that is all."""
-    run: Words = ()
-    if name in SHELLS:
-        return _shell(words, depth)
-    if name == "eval":
-        return _read(" ".join(words), depth)
-    if name in WRAPPERS:
-        if name == "command" and words[:1] in (("-v",), ("-V",)):
-            return (), True
-        options, before = WRAPPERS[name]
-        with_value = LONG_WITH_VALUE | {f"-{one}" for one in options}
-        if name == "env" and (script := _split_string(words)):
-            return _read(script, depth)
-        run = _past_options(words, with_value)
-        if name in ("env", "sudo", "doas"):
-            while run and _ASSIGNMENT.match(run[0]):
-                run = run[1:]
-        run = run[before:]
-    elif name in RUNNERS and "run" in words:
-        run = _past_options(words[words.index("run") + 1 :], LONG_WITH_VALUE)
-    elif name.startswith("python") and "-m" in words:
-        run = words[words.index("-m") + 1 :]
-    elif name == "find":
-        starts = [at for at, word in enumerate(words) if word in ("-exec", "-execdir", "-ok")]
-        return tuple(_simple(words[at + 1 :], depth) for at in starts), True
-    return ((_simple(run, depth),) if run else ()), True
-
-
-def _shell(words: Words, depth: int) -> tuple[tuple[Simple, ...], bool]:
-    """A shell's script, where it is in its words; not clear where it comes from elsewhere."""
-    script, at = False, 0
-    while at < len(words) and words[at][:1] in ("-", "+") and words[at] != "--":
-        option = words[at]
-        script = script or (not option.startswith("--") and "c" in option)
-        takes = option in ("--rcfile", "--init-file") or (option[:2] != "--" and option[-1] in "oO")
-        at += 2 if takes else 1
-    at += words[at : at + 1] == ("--",)
-    if script and at < len(words):
-        return _read(words[at], depth)
-    return (), at < len(words)
-
-
-def _split_string(words: Words) -> str:
-    """The script of `env -S`."""
-    for at, word in enumerate(words):
-        if word in ("-S", "--split-string"):
-            return " ".join(words[at + 1 :])
-        if word.startswith(("-S", "--split-string=")):
-            return " ".join((word.removeprefix("--split-string=").removeprefix("-S"), *words[at:]))
-        if not word.startswith("-") and not _ASSIGNMENT.match(word):
-            break
-    return ""
-
-
-def _past_options(words: Words, with_value: frozenset[str] | set[str]) -> Words:
-    at = 0
-    while at < len(words) and words[at].startswith("-"):
-        if words[at] == "--":
-            return words[at + 1 :]
-        at += 2 if words[at] in with_value else 1
-    return words[at:]
+    found = inner(name, words)
+    if found.script is not None:
+        return _read(found.script, depth)
+    return tuple(_simple(one, depth) for one in found.commands), found.clear

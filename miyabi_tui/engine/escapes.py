@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING
 
 from miyabi_tui.engine.events import Escape
-from miyabi_tui.engine.shellwords import Simple, joined, simple_commands
+from miyabi_tui.engine.shell import Simple, joined, simple_commands
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from miyabi_tui.engine.shell import KEYWORDS, Unclear, commands
+from miyabi_tui.engine.shell import commands
+from miyabi_tui.engine.shell_scanner import KEYWORDS, Unclear
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
