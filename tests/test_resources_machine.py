@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from miyabi_tui.engine.resources.cgroups import V2, cpu_list, groups
+from miyabi_tui.engine.hierarchy import V2, cpu_list, groups
 from miyabi_tui.engine.resources.hardware import GB, HardwareLimits
 from miyabi_tui.engine.resources.load import LoadMeter, memory_share
 from miyabi_tui.engine.resources.pressure import Pressure, read_pressure

@@ -176,7 +176,7 @@ def _image_to_come(subject: Subject) -> str:
 
 def cgroups(subject: Subject) -> Iterator[Check]:
     """Which version there is, which limits of ours hold, and whether a world can be frozen."""
-    from miyabi_tui.engine.resources.cgroups import V2, groups
+    from miyabi_tui.engine.hierarchy import V2, groups
 
     versions = {"1": groups(subject.root, MEMORY), "2": groups(subject.root, V2)}
     there = " and ".join(version for version, found in versions.items() if found)

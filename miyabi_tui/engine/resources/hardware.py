@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import psutil
 
-from miyabi_tui.engine.resources.cgroups import (
+from miyabi_tui.engine.hierarchy import (
     allowed_cpus,
     cpu_limits,
     memory_limits,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import psutil
 
-from miyabi_tui.engine.resources.cgroups import allowed_cpus, cpu_limits, memory_limits
+from miyabi_tui.engine.hierarchy import allowed_cpus, cpu_limits, memory_limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable

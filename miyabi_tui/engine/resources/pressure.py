@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from miyabi_tui.engine.resources.cgroups import V2, groups, read_text
+from miyabi_tui.engine.hierarchy import V2, groups, read_text
 from miyabi_tui.engine.resources.load import memory_share
 
 if TYPE_CHECKING:

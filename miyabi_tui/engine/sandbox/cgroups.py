@@ -14,12 +14,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from miyabi_tui.engine.hierarchy import V2, groups, read_text
 
+if TYPE_CHECKING:
     from miyabi_tui.engine.terms import Sandboxing
 
 MEMORY, PROCESSES, CPU = "memory", "processes", "cpu"
+OLD = ("memory", "pids", "cpu")  # the controllers of version 1 that have something to give
+ROOT = Path("/")
 PERIOD = 100_000  # microseconds, of which a share may be used
 REMOVED_WITHIN = 2.0  # seconds; a group goes when its last process is reaped
 _PREFIX = "miyabi-"
@@ -38,13 +40,13 @@ class Cgroup:
         """New groups of that name with these limits; None where nothing can be had. Blocks."""
         holds: set[str] = set()
         others = []
-        unified = _made(_unified_parents(), name)
+        unified = _made(_parents(V2), name)
         if unified is not None:
             holds |= _limit(unified, _version_2(limits))
         for controller, (kind, files) in _version_1(limits).items():
             if kind in holds:
                 continue
-            folder = _made(_old_parents().get(controller, ()), name)
+            folder = _made(_parents(controller), name)
             if folder is None:
                 continue
             got = _limit(folder, {kind: files})
@@ -106,8 +108,8 @@ class Cgroup:
 
 def remove_left_over(prefix: str) -> None:
     """Remove what a killed engine left: the groups whose names begin with `prefix`. Blocks."""
-    for parents in (_unified_parents(), *_old_parents().values()):
-        for parent in parents:
+    for controller in (V2, *OLD):
+        for parent in _parents(controller):
             for folder in parent.glob(f"{_PREFIX}{prefix}*"):
                 with contextlib.suppress(OSError):
                     (folder / "cgroup.kill").write_text("1")
@@ -154,66 +156,26 @@ def _version_2(limits: Sandboxing) -> dict[str, dict[str, str]]:
 
 
 def _version_1(limits: Sandboxing) -> dict[str, tuple[str, dict[str, str]]]:
-    memory = str(limits.memory_bytes)
-    return {
-        "memory": (
-            MEMORY,
-            {"memory.limit_in_bytes": memory, "memory.memsw.limit_in_bytes": memory},
-        ),
-        "pids": (PROCESSES, {"pids.max": str(limits.processes)}),
-        "cpu": (CPU, {"cpu.cfs_quota_us": str(int(limits.cpus * PERIOD))}),
-    }
+    most = str(limits.memory_bytes)
+    memory = {"memory.limit_in_bytes": most, "memory.memsw.limit_in_bytes": most}
+    processes = {"pids.max": str(limits.processes)}
+    cpu = {"cpu.cfs_quota_us": str(int(limits.cpus * PERIOD))}
+    kinds = ((MEMORY, memory), (PROCESSES, processes), (CPU, cpu))
+    return dict(zip(OLD, kinds, strict=True))
 
 
 @functools.cache
-def _unified_parents() -> tuple[Path, ...]:
-    """Where a version 2 group of ours could be: our own, then those above it."""
-    own = next((path for _, names, path in _memberships() if not names), None)
-    mounted = next((point for point, kind, _ in _mounts() if kind == "cgroup2"), None)
-    if own is None or mounted is None:
-        return ()
-    here = mounted / own.lstrip("/")
-    above = [one for one in (here, *here.parents) if one == mounted or mounted in one.parents]
+def _parents(controller: str) -> tuple[Path, ...]:
+    """Where a group of ours could be in a hierarchy: in our own, then, in version 2, above it."""
+    found = groups(ROOT, controller)
+    if controller != V2:
+        return found[:1]
     # With a group beside ours come the controllers, which our own, having processes, cannot give.
-    with_controllers = [one for one in above if _gives(one)]
-    return (*with_controllers, *(one for one in above if one not in with_controllers))
+    return tuple(sorted(found, key=lambda one: not _gives(one)))
 
 
 def _gives(folder: Path) -> bool:
-    with contextlib.suppress(OSError):
-        return "memory" in (folder / "cgroup.subtree_control").read_text().split()
-    return False
-
-
-@functools.cache
-def _old_parents() -> dict[str, tuple[Path, ...]]:
-    """Where a version 1 group of ours could be, by controller."""
-    found: dict[str, tuple[Path, ...]] = {}
-    points = {
-        name: point for point, kind, options in _mounts() if kind == "cgroup" for name in options
-    }
-    for _, names, path in _memberships():
-        for name in names:
-            if name in points:
-                here = points[name] / path.lstrip("/")
-                # In a container the path can be that of the machine, whose folder is the root here.
-                found[name] = (here,) if here.is_dir() else (points[name],)
-    return found
-
-
-def _memberships() -> Iterator[tuple[str, tuple[str, ...], str]]:
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/self/cgroup").read_text().splitlines():
-            number, names, path = line.split(":", 2)
-            yield number, tuple(filter(None, names.split(","))), path
-
-
-def _mounts() -> Iterator[tuple[Path, str, tuple[str, ...]]]:
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/self/mounts").read_text().splitlines():
-            _, point, kind, options, *_ = line.split(" ")
-            if kind in ("cgroup", "cgroup2"):
-                yield Path(point), kind, tuple(options.split(","))
+    return "memory" in read_text(folder / "cgroup.subtree_control").split()
 
 
 def _remove(folder: Path) -> None:

@@ -1,4 +1,6 @@
-"""What this process's control groups allow and use: cgroup v2, v1, and both beside each other.
+"""This process's control groups, what they allow and use: cgroup v2, v1, and both together.
+
+The one place that reads the hierarchy: the sandbox makes its groups where this finds ours.
 
 A limit holds for everything below its group, so every group from the own one up to the root that
 can be seen from here counts. Where there are none, or not on Linux, nothing is limited.
