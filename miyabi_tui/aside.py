@@ -12,12 +12,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import termios
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from miyabi_tui.engine.errors import UsageError
+from miyabi_tui.engine.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -94,8 +94,8 @@ def shell(folder: Path, name: str, greeting: str, env: Mapping[str, str]) -> int
     program = env.get("SHELL") or "/bin/sh"
     sys.stdout.write(f"\n{greeting}\n\n")
     sys.stdout.flush()
-    with tempfile.TemporaryDirectory(prefix="miyabi-shell-") as scratch:
-        words, more = _prompting(program, name, Path(scratch))
+    with scratch_folder("shell-") as scratch:
+        words, more = _prompting(program, name, scratch)
         return _run([program, *words], folder, {**env, **more})
 
 

@@ -7,7 +7,6 @@ import math
 import os
 import shutil
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from miyabi_tui import cli, ending, headless, paths
 from miyabi_tui.engine import events as e
 from miyabi_tui.engine.engine import Engine
 from miyabi_tui.engine.errors import UsageError
+from miyabi_tui.engine.scratch import scratch_folder
 from miyabi_tui.opening import Opening, screen_of
 from miyabi_tui.terminal_kind import no_screen
 
@@ -66,8 +66,8 @@ def demo(args: argparse.Namespace) -> int:
     if args.tour and (args.linear or not interactive):
         raise UsageError("the tour needs a terminal", "", "without one: miyabi demo --headless")
     pace = SLOWER if args.tour else 1.0
-    with tempfile.TemporaryDirectory(prefix="miyabi-demo-", ignore_cleanup_errors=True) as scratch:
-        folder = Path(args.keep).absolute() if args.keep else Path(scratch) / "tally"
+    with scratch_folder("demo-") as scratch:
+        folder = Path(args.keep).absolute() if args.keep else scratch / "tally"
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise UsageError(f"{folder} is not an empty folder", "", "name a new one")
         assignment = functools.partial(
@@ -85,7 +85,7 @@ def demo(args: argparse.Namespace) -> int:
             interactive=interactive,
             build=_touring if args.tour else None,
             resumable=bool(args.keep),
-            at_last=functools.partial(_removed_at_last, Path(scratch)),
+            at_last=functools.partial(_removed_at_last, scratch),
         )
     if not args.json:
         print(_kept(state, folder) if args.keep else _thrown_away(), file=sys.stderr)

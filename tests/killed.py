@@ -1,8 +1,8 @@
 """An engine in a process of its own that is killed with -9 at a given event.
 
-`python -m tests.killed JOURNAL REPO RECORDING KIND RUN` begins a race of the recording, or resumes
-RUN where it is not empty, and kills itself as soon as a new event of that kind is written: in the
-engine's own thread, which does nothing in between.
+`python -m tests.killed JOURNAL REPO RECORDING KIND RUN [unwatched]` begins a race of the recording,
+or resumes RUN where it is not empty, and kills itself as soon as a new event of that kind is
+written: in the engine's own thread, which does nothing in between.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from unittest import mock
 from miyabi_tui.engine import events as e
 from miyabi_tui.engine.engine import Engine
 from miyabi_tui.engine.repo.git import open_repository
+from miyabi_tui.engine.sandbox import marks
 from miyabi_tui.engine.subscription import BufferedSubscription
 from tests import racing
 
@@ -27,14 +28,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ROOT = Path(__file__).parent.parent
+UNWATCHED = "unwatched"
 
 
-def kill_at(kind: str, journal: Path, repo: Path, recording: Path, run: str = "") -> str:
-    """Drive the run until that event, and be killed; the run's id."""
+def kill_at(
+    kind: str, journal: Path, repo: Path, recording: Path, run: str = "", *, watched: bool = True
+) -> str:
+    """Drive the run until that event, and be killed; the run's id.
+
+    Unless it is `watched`, whoever would tidy up after it is gone as well.
+    """
     done = subprocess.run(
         [
             *(sys.executable, "-m", "tests.killed"),
             *(str(journal), str(repo), str(recording), kind, run),
+            *(() if watched else (UNWATCHED,)),
         ],
         capture_output=True,
         text=True,
@@ -64,8 +72,10 @@ def killing(kind: str, known: int) -> Callable[[BufferedSubscription, list[e.Rec
     return take
 
 
-def main(journal: Path, repo: Path, recording: Path, kind: str, run: str) -> None:
+def main(journal: Path, repo: Path, recording: Path, kind: str, run: str, watch: str = "") -> None:
     """See the module."""
+    if watch == UNWATCHED:
+        mock.patch.object(marks, "watched", contextlib.nullcontext).start()
     request = racing.request_for(repo, recording, merge=e.MergePolicy.AUTO)
     known = last_seq(journal, run) if run else 0
     engine = (

@@ -17,9 +17,9 @@ from miyabi_tui.engine.lookout import refusals_in
 from miyabi_tui.engine.sandbox import local as sandbox_local
 from miyabi_tui.engine.sandbox import process
 from miyabi_tui.engine.sandbox.base import Mount, Space
-from miyabi_tui.engine.sandbox.folders import remove_folder
 from miyabi_tui.engine.sandbox.process import ProcessSandbox
 from miyabi_tui.engine.sandbox.seen import tool_folders
+from miyabi_tui.engine.scratch import remove_folder
 from miyabi_tui.engine.terms import Sandboxing
 from tests.places import bare
 from tests.processes import Pids, until_gone

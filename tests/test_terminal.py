@@ -145,12 +145,12 @@ def test_a_demo_that_is_ended_at_once_promises_and_leaves_nothing(tmp_path: Path
     scratch.mkdir()
     with Terminal("-m", "miyabi_tui", "demo", cwd=tmp_path, TMPDIR=str(scratch)) as terminal:
         terminal.until("step 1")
-        assert list(scratch.glob("miyabi-demo-*"))
+        assert list(scratch.glob("miyabi-tmp-demo-*"))
         terminal.process.send_signal(signal.SIGHUP)
         terminal.process.send_signal(signal.SIGTERM)
         assert terminal.end() == 3
         assert "resume" not in terminal.text
-    assert not list(scratch.glob("miyabi-demo-*"))
+    assert not list(scratch.glob("miyabi-tmp-demo-*"))
 
 
 def test_a_terminal_that_does_not_read_holds_up_neither_the_engine_nor_its_end(

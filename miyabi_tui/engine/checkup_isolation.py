@@ -14,7 +14,7 @@ from miyabi_tui.engine.checkup import BAD, OK, WARN, Check, begin
 from miyabi_tui.engine.sandbox import process
 from miyabi_tui.engine.sandbox.cgroups import CPU, MEMORY, PROCESSES, Cgroup
 from miyabi_tui.engine.sandbox.choice import INSTALL, ORDER, Candidate, IsolationManager
-from miyabi_tui.engine.sandbox.remains import temporary_folder
+from miyabi_tui.engine.scratch import scratch_folder, shared_memory
 from miyabi_tui.engine.terms import Isolation
 
 if TYPE_CHECKING:
@@ -37,8 +37,9 @@ DELEGATE = "start it with groups of its own: systemd-run --user --scope -p Deleg
 
 def isolations(subject: Subject) -> Iterator[Check]:
     """Each isolation, whether it works; and the one that a run would take."""
-    with temporary_folder(f"doctor{secrets.token_hex(4)}-") as temporary:
-        found = _candidates(subject, temporary)
+    owner = f"doctor{secrets.token_hex(4)}-"
+    with scratch_folder(owner, shared_memory()) as temporary:
+        found = _candidates(subject, temporary, owner)
     for isolation, one in found.items():
         text = one.detail or "it works"
         if isolation is Isolation.PROCESS:
@@ -67,9 +68,8 @@ def _choice(asked: Isolation, found: dict[Isolation, Candidate]) -> Check:
     return Check(name, BAD, f"{text}: commands are processes of yours", advice)
 
 
-def _candidates(subject: Subject, temporary: Path) -> dict[Isolation, Candidate]:
+def _candidates(subject: Subject, temporary: Path, owner: str) -> dict[Isolation, Candidate]:
     """All three at the same time, each within its bound."""
-    owner = temporary.name.removeprefix("miyabi-")
     answers: dict[Isolation, tuple[Future[Candidate], float]] = {
         Isolation.DOCKER: (
             begin(lambda: _docker(subject, temporary, owner)),

@@ -36,6 +36,7 @@ from miyabi_tui.engine.repo.census import Found, worktrees
 from miyabi_tui.engine.repo.git import commit_of
 from miyabi_tui.engine.repo.snapshots import REFS, Keeper
 from miyabi_tui.engine.repo.space import Space, taken
+from miyabi_tui.engine.scratch import remove_abandoned
 from miyabi_tui.engine.store.lock import driving, is_driven
 from miyabi_tui.engine.store.tenancy import tenancy
 
@@ -189,7 +190,7 @@ class GarbageCollector:
                     table.clear(tenant.id)
 
     def _remove_traces(self, known: Known, found: list[Found]) -> None:
-        """Rows of worktrees that are gone for good, what was half deleted, locks of the dead."""
+        """Rows of worktrees gone for good, what was half deleted, locks and folders of the dead."""
         there = {str(one.path) for one in found}
         with tenancy(self._journal) as table:
             for tenant in known.tenants.values():
@@ -199,6 +200,7 @@ class GarbageCollector:
                     table.forget(tenant.path)
         removal.empty_trash(removal.trash_of(self._git.work_tree))
         _remove_stale_locks(self._journal)
+        remove_abandoned()
 
     # --- doing ------------------------------------------------------------------------------------
 

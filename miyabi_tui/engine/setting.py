@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import functools
-import tempfile
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 
@@ -30,13 +28,16 @@ from miyabi_tui.engine.resources.hardware import HardwareLimits
 from miyabi_tui.engine.sampler import keep_sampling
 from miyabi_tui.engine.sandbox.choice import IsolationManager
 from miyabi_tui.engine.sandbox.ports import PortRanges, ports_folder
-from miyabi_tui.engine.sandbox.remains import temporary_folder
 from miyabi_tui.engine.scoring.toolchain import SETTINGS, find_toolchain, inside_image
+from miyabi_tui.engine.scratch import remove_abandoned, scratch_folder, shared_memory
 from miyabi_tui.engine.sites import Sites
 from miyabi_tui.engine.workshop import Workshop
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Iterator, Mapping
+    from pathlib import Path
+
+    from anyio.abc import TaskGroup
 
     from miyabi_tui.engine.agents.past import History
     from miyabi_tui.engine.bus import Bus
@@ -70,61 +71,126 @@ async def prepare(
         UsageError: a model cannot be made.
         GitError: the repository cannot be read.
     """
-    run = bus.state
-    with tempfile.TemporaryDirectory(prefix="miyabi-") as scratch, ExitStack() as held:
+    async with _means(request, git, bus, journal, owner) as means, AsyncExitStack() as stack:
+        group = await stack.enter_async_context(anyio.create_task_group())
+        questions = Questions(bus, interactive=request.interactive)
+        guards = await stack.enter_async_context(
+            open_guards(request, bus, questions, group, journal=journal, owner=owner)
+        )
+        sites = Sites(
+            request,
+            git,
+            means.toolchain,
+            means.isolation,
+            means.governor.slots,
+            means.ports,
+            bus,
+            group,
+        )
+        oversight = Oversight(request, git, bus, questions, means.isolation, journal)
+        workshop = Workshop(
+            request,
+            bus,
+            means.manager,
+            sites,
+            oversight,
+            means.reviewer,
+            means.keeper,
+            guards,
+            means.author,
+        )
+        stack.push_async_callback(means.isolation.aclose)
+        stack.push_async_callback(workshop.aclose)
+        for name in _models(bus.state):
+            await workshop.model(registry.check(name, request.terms.providers))
+        ground = Ground(bus, means.manager, means.keeper, interactive=request.interactive)
+        _begin_beside(group, request, git, bus, means, sites, journal)
+        stack.callback(group.cancel_scope.cancel)  # at first: nothing is measured any more
+        yield Race(request, git, bus, means.manager, workshop, ground, pasts, questions)
+
+
+class _Means(NamedTuple):
+    """What all worlds share, before anything of the race runs."""
+
+    scratch: Path
+    isolation: IsolationManager
+    toolchain: Toolchain
+    ports: PortRanges
+    governor: Governor
+    manager: FiveWorldsManager
+    keeper: Keeper
+    reviewer: ReviewAgent
+    author: dict[str, str]
+
+
+@asynccontextmanager
+async def _means(
+    request: RunRequest, git: Git, bus: Bus, journal: Path, owner: str
+) -> AsyncGenerator[_Means, None]:
+    """Everything that is found out or made first; folders and ports are given back afterwards."""
+    run, terms = bus.state, request.terms
+    await anyio.to_thread.run_sync(remove_abandoned)
+    with (
+        scratch_folder(owner) as scratch,
+        scratch_folder(owner, shared_memory()) as temporary,
+        _ports() as ports,
+    ):
         await _warn_of_unknown_prices(request, bus)
-        isolation = await _isolation(request, git, bus, held, owner)
-        toolchain = await _toolchain(request, git, bus, Path(scratch, "settings"))
+        isolation = await _isolation(request, git, bus, temporary, owner)
+        toolchain = await _toolchain(request, git, bus, scratch / "settings")
         if isolation.has_own_programs:
             toolchain = inside_image(toolchain)
-        ports = PortRanges(ports_folder())
-        held.callback(ports.release_all)
         hardware = await anyio.to_thread.run_sync(HardwareLimits.detect, git.work_tree)
-        governor = governor_for(
-            request.terms.governor, request.terms.sandbox, hardware, bus, git.work_tree
-        )
+        governor = governor_for(terms.governor, terms.sandbox, hardware, bus, git.work_tree)
         signed = Owner(run.run_id, str(journal))
         manager = FiveWorldsManager(git, run.base_commit, run.issue.key, run.task, owner=signed)
-        keeper = Keeper(git, run.run_id, ignored=request.terms.checkpoints.ignored)
+        keeper = Keeper(git, run.run_id, ignored=terms.checkpoints.ignored)
         await keeper.pin_base(run.base_commit)
-        reviewer = ReviewAgent(toolchain, bus, Path(scratch), request.terms.test_seconds)
+        reviewer = ReviewAgent(toolchain, bus, scratch, terms.test_seconds)
         if run.base and run.base.measurement:
             reviewer.take_base(run.base.measurement)
         author = await anyio.to_thread.run_sync(identity, git)
-        questions = Questions(bus, interactive=request.interactive)
-        async with AsyncExitStack() as stack:
-            group = await stack.enter_async_context(anyio.create_task_group())
-            guards = await stack.enter_async_context(
-                open_guards(request, bus, questions, group, journal=journal, owner=owner)
-            )
-            sites = Sites(request, git, toolchain, isolation, governor.slots, ports, bus, group)
-            oversight = Oversight(request, git, bus, questions, isolation, journal)
-            workshop = Workshop(
-                request, bus, manager, sites, oversight, reviewer, keeper, guards, author
-            )
-            stack.push_async_callback(isolation.aclose)
-            stack.push_async_callback(workshop.aclose)
-            for name in _models(run):
-                await workshop.model(registry.check(name, request.terms.providers))
-            ground = Ground(bus, manager, keeper, interactive=request.interactive)
-            seen = Seen(bus, governor)
-            monitor = Monitor(sites.sandboxes, seen, sites.folders_of, request.terms.sandbox)
-            group.start_soon(monitor.watch)
-            group.start_soon(governor.run)
-            group.start_soon(_collect, git, journal, bus)
-            group.start_soon(
-                keep_sampling,
-                request.terms,
-                git,
-                bus,
-                reviewer,
-                sites,
-                toolchain,
-                Path(scratch),
-                manager.include,
-            )
-            stack.callback(group.cancel_scope.cancel)  # at first: nothing is measured any more
-            yield Race(request, git, bus, manager, workshop, ground, pasts, questions)
+        yield _Means(
+            scratch, isolation, toolchain, ports, governor, manager, keeper, reviewer, author
+        )
+
+
+@contextmanager
+def _ports() -> Iterator[PortRanges]:
+    """The ranges of ports of this run's worlds, as long as it lasts."""
+    ports = PortRanges(ports_folder())
+    try:
+        yield ports
+    finally:
+        ports.release_all()
+
+
+def _begin_beside(
+    group: TaskGroup,
+    request: RunRequest,
+    git: Git,
+    bus: Bus,
+    means: _Means,
+    sites: Sites,
+    journal: Path,
+) -> None:
+    """Begin what goes on beside the race: the gauges, the governor, the collector, the samples."""
+    seen = Seen(bus, means.governor)
+    monitor = Monitor(sites.sandboxes, seen, sites.folders_of, request.terms.sandbox)
+    group.start_soon(monitor.watch)
+    group.start_soon(means.governor.run)
+    group.start_soon(_collect, git, journal, bus)
+    group.start_soon(
+        keep_sampling,
+        request.terms,
+        git,
+        bus,
+        means.reviewer,
+        sites,
+        means.toolchain,
+        means.scratch,
+        means.manager.include,
+    )
 
 
 class Seen:
@@ -146,7 +212,7 @@ class Seen:
 
 
 async def _isolation(
-    request: RunRequest, git: Git, bus: Bus, held: ExitStack, owner: str
+    request: RunRequest, git: Git, bus: Bus, temporary: Path, owner: str
 ) -> IsolationManager:
     """What keeps the commands apart from this machine, as the person is told.
 
@@ -154,7 +220,6 @@ async def _isolation(
         SandboxError: what was asked for cannot be had.
     """
     terms = request.terms
-    temporary = held.enter_context(temporary_folder(owner))
     manager = IsolationManager(terms.isolation, terms.sandbox, git.work_tree, temporary, owner)
     await manager.choose()
     await bus.emit(

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from miyabi_tui.engine.scratch import scratch_folder
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -43,10 +45,10 @@ def address(path: Path) -> Iterator[str]:
     if len(os.fsencode(path)) <= ADDRESS_AT_MOST:
         yield str(path)
         return
-    short = tempfile.gettempdir()
-    short = short if len(os.fsencode(short)) <= ADDRESS_AT_MOST // 2 else "/tmp"
-    with tempfile.TemporaryDirectory(prefix="miyabi-", dir=short) as folder:
-        link = Path(folder, "links")
+    usual = Path(tempfile.gettempdir())
+    short = usual if len(os.fsencode(usual)) <= ADDRESS_AT_MOST // 2 else Path("/tmp")
+    with scratch_folder(parent=short) as folder:
+        link = folder / "links"
         link.symlink_to(path.parent)
         yield str(link / path.name)
 

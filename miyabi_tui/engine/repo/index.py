@@ -9,17 +9,17 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from miyabi_tui.engine.errors import GitError
 from miyabi_tui.engine.repo.git import Diffstat, Git
+from miyabi_tui.engine.scratch import remove_abandoned, scratch_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from miyabi_tui.engine.repo.worktrees import Worktree
 
@@ -126,8 +126,9 @@ def own_index(git: Git, worktree: Worktree, *sources: str) -> Iterator[OwnIndex]
         OSError: the git dir cannot be written.
     """
     home = worktree.git_dir if worktree.git_dir.is_dir() else git.common_dir
-    with tempfile.TemporaryDirectory(prefix="miyabi-", dir=home) as folder:
-        index = OwnIndex(git, Path(folder, "index"))
+    remove_abandoned(home)
+    with scratch_folder(parent=home) as folder:
+        index = OwnIndex(git, folder / "index")
         for source in sources:
             with contextlib.suppress(OSError):
                 shutil.copy2(worktree.git_dir / source, index.file)

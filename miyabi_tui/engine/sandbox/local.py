@@ -24,10 +24,10 @@ from miyabi_tui.engine.events import Channel
 from miyabi_tui.engine.sandbox.base import ExecResult, Reading, Space
 from miyabi_tui.engine.sandbox.capture import Capture
 from miyabi_tui.engine.sandbox.deadline import Deadline
-from miyabi_tui.engine.sandbox.folders import remove_folder
 from miyabi_tui.engine.sandbox.launch import cause_not_to_run, limited, resource_limits
 from miyabi_tui.engine.sandbox.marks import MARK
 from miyabi_tui.engine.sandbox.table import TableReader
+from miyabi_tui.engine.scratch import remove_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
