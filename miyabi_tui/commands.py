@@ -19,6 +19,7 @@ from miyabi_tui.engine import events as e
 from miyabi_tui.engine.engine import Engine
 from miyabi_tui.engine.errors import UsageError
 from miyabi_tui.engine.scratch import scratch_folder
+from miyabi_tui.engine.summary import board
 from miyabi_tui.opening import Opening, screen_of
 from miyabi_tui.terminal_kind import no_screen
 
@@ -203,7 +204,7 @@ def attach(args: argparse.Namespace) -> int:
             print(attaching.farewell(state), file=sys.stderr if args.json else sys.stdout)
             return cli.WINNER
         if screen:
-            print(headless.board(state))
+            print(board(state))
             print(headless.closing(state))
     return EXIT_CODES[state.status]
 
@@ -423,7 +424,7 @@ def _drive(
     state = engine.state if engine.state.finished else seen
     if interactive and not args.linear:  # the lines have said it
         with ending.reader_may_go():
-            print(headless.board(state))
+            print(board(state))
             print(headless.closing(state, resumable=resumable))
     return state
 

@@ -22,7 +22,7 @@ from miyabi_tui.engine.naming import own_branch
 from miyabi_tui.engine.repo import git as repository
 from miyabi_tui.engine.store.journal import open_journal
 from miyabi_tui.engine.store.lock import driving, is_driven
-from miyabi_tui.engine.summary import plain, result
+from miyabi_tui.engine.summary import board, plain, result
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -107,7 +107,7 @@ def page(run: RunState, *, as_json: bool) -> str:
         f"run {run.run_id} · {started} · {run.repo} · from {run.base_ref} ({run.base_commit[:9]})",
         *(plain("\n  ".join(safety.isolation(run.sandbox))).splitlines() if run.sandbox else []),
         "",
-        headless.board(run),
+        board(run),
         "",
         *_incidents(run),
         headless.closing(run, resumable=run.finished and there),

@@ -14,10 +14,10 @@ import pytest
 from miyabi_tui import cli, commands, demo
 from miyabi_tui.engine import events as e
 from miyabi_tui.engine.fold import fold
-from miyabi_tui.engine.summary import result
+from miyabi_tui.engine.summary import board, result
 from miyabi_tui.engine.terms import Isolation
 from miyabi_tui.engine.worlds import WorldId
-from miyabi_tui.headless import board, text_line
+from miyabi_tui.headless import text_line
 from tests import board_states as states
 from tests import racing
 from tests.processes import left_in

@@ -1,4 +1,4 @@
-"""A run in words: the commit message of its winner, and the last line of the headless output."""
+"""A run in words: its winner's commit message, its table, the last line of its output."""
 
 from __future__ import annotations
 
@@ -89,3 +89,17 @@ def reasons(world: WorldState) -> list[str]:
             for lost in world.score.lost
         ]
     return found
+
+
+def board(state: RunState) -> str:
+    """A run as a small table, for `miyabi show` and after the screen has closed."""
+    lines = [f"{'':<9}{'status':<11}{'score':>6}  {'cost':>9}  {'change':>12}  model"]
+    for world in state.ranking:
+        total = f"{world.score.total:g}" if world.score else "–"
+        cost = f"${world.cost_usd:.4f}" if world.price_known else "?"
+        change = f"+{world.lines_added} −{world.lines_deleted}"
+        status = "cut short" if world.cut_short else world.status
+        facts = f"{status:<11}{total:>6}  {cost:>9}  {change:>12}  {world.config.model}"
+        lines.append(f"{world.id:<9}{facts}")
+        lines += [f"{'':<9}{reason}" for reason in reasons(world)]
+    return plain("\n".join(lines))
