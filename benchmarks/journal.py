@@ -17,6 +17,7 @@ import anyio
 from benchmarks.common import verdict
 from miyabi_tui.engine import events as e
 from miyabi_tui.engine.bus import Bus
+from miyabi_tui.engine.masking import Masker
 from miyabi_tui.engine.store.journal import Journal, open_journal
 from miyabi_tui.engine.subscription import BufferedSubscription
 from miyabi_tui.engine.worlds import FIVE, WorldId, default_worlds
@@ -80,7 +81,7 @@ async def race(
     journal: Journal, channels: tuple[e.Channel, ...]
 ) -> tuple[float, float, dict[WorldId, str]]:
     """The longest gap, the seconds it took, and what each world said."""
-    bus, ticker, said = Bus("r1", journal), Ticker(), dict[WorldId, str]()
+    bus, ticker, said = Bus("r1", journal, masker=Masker()), Ticker(), dict[WorldId, str]()
     reader = BufferedSubscription()
     bus.subscribe(reader)
 

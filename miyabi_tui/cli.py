@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import sys
+from typing import TYPE_CHECKING
 
 from miyabi_tui import __version__
+
+if TYPE_CHECKING:
+    from miyabi_tui.engine.errors import MiyabiError
 
 WINNER, NO_WINNER, WRONG_USE, INTERRUPTED = 0, 1, 2, 3
 
@@ -303,7 +308,7 @@ def _start(command_line: argparse.ArgumentParser) -> int:
     try:
         words = starting.words(command_line)
     except MiyabiError as error:
-        print(f"miyabi: {error}", file=sys.stderr)
+        _tell(error)
         return WRONG_USE
     return _carry_out(command_line.parse_args(words)) if words else WINNER
 
@@ -320,9 +325,18 @@ def _carry_out(args: argparse.Namespace) -> int:
             with ending.reader_may_go():
                 code = getattr(commands, args.command)(args)
         except UsageError as error:
-            print(f"miyabi: {error}", file=sys.stderr)
+            _tell(error)
             return WRONG_USE
         except MiyabiError as error:
-            print(f"miyabi: {error}", file=sys.stderr)
+            _tell(error)
             return NO_WINNER
         return code
+
+
+def _tell(error: MiyabiError) -> None:
+    """Say what went wrong; git and providers may have named a key in their own words."""
+    from miyabi_tui.engine.masking import Masker
+
+    masker = Masker()
+    masker.learn(os.environ)
+    print(masker.mask(f"miyabi: {error}"), file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ from miyabi_tui.engine import safety
 from miyabi_tui.engine.bus import Bus
 from miyabi_tui.engine.errors import UsageError
 from miyabi_tui.engine.fold import apply, fold
+from miyabi_tui.engine.masking import Masker
 from miyabi_tui.engine.merging import merge_winner
 from miyabi_tui.engine.naming import own_branch
 from miyabi_tui.engine.repo import git as repository
@@ -164,10 +166,12 @@ async def merge(journal: Path, prefix: str, target: str) -> str:
                 )
             if target:
                 repository.check_branch(repository.open_repository(Path(run.repo)), target)
-            bus = Bus(run_id, store, seq=run.seq)
+            masker = Masker()
+            masker.learn(os.environ, run.terms.key_variables)
+            bus = Bus(run_id, store, seq=run.seq, masker=masker)
             merged = await _merge(bus, target or run.target, new_branch=_is_new(run, target))
         where = f"{merged.branch} ({merged.commit[:9]}) in {run.repo}"
-        return f"{run.winner} is merged into {where}"
+        return masker.mask(f"{run.winner} is merged into {where}")
 
 
 def _is_new(run: RunState, target: str) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from miyabi_tui import cli, commands, demo
+from miyabi_tui import cli, commands, demo, paths
 from miyabi_tui.engine import events as e
 from miyabi_tui.engine.fold import fold
 from miyabi_tui.engine.summary import board, result
@@ -35,6 +35,7 @@ def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+KEY = "sk-ant-api03-0hAr5vXw9QbLm2TzKc7YdE4uNs8RgJf1"
 REPLAY = ("--model", "replay/{turns}")
 WRONG = {
     "not a repository": (["run", "x", "--repo", "{plain}"], "is not in a git repository"),
@@ -281,6 +282,28 @@ def test_a_merge_without_a_name_is_of_this_repository(
     monkeypatch.chdir(repo)
     assert cli.main(["merge"]) == 0
     assert f"in {repo}" in capsys.readouterr().out
+
+
+def test_a_key_in_a_merge_is_hidden_in_journal_and_lines(
+    repo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
+    turns = racing.record(tmp_path / "turns", {WorldId.ALPHA: racing.FIX})
+    journal = paths.journal_path()
+    state, _ = racing.race(racing.request_for(repo, turns, merge=e.MergePolicy.NEVER), journal)
+    capsys.readouterr()
+
+    assert cli.main(["merge", "--target", f"a/{KEY}/../b"]) == 2
+    refused = capsys.readouterr().err
+    assert cli.main(["merge", state.run_id, "--target", f"fix-{KEY}"]) == 0
+    merged = capsys.readouterr().out
+
+    assert racing.git(repo, "show", f"fix-{KEY}:calc/ops.py") == racing.RIGHT.strip()
+    assert "•••ANTHROPIC_API_KEY•••" in refused and KEY not in refused
+    assert "merged into fix-•••ANTHROPIC_API_KEY•••" in merged and KEY not in merged
+    kept = [one.read_bytes() for one in journal.parent.rglob("*") if one.is_file()]
+    assert any(b"fix-" in one for one in kept)
+    assert not any(KEY.encode() in one for one in kept)
 
 
 def said(capsys: pytest.CaptureFixture[str], *words: str) -> str:

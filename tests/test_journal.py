@@ -15,6 +15,7 @@ from miyabi_tui.engine import events as e
 from miyabi_tui.engine.bus import Bus
 from miyabi_tui.engine.errors import StoreError
 from miyabi_tui.engine.fold import fold
+from miyabi_tui.engine.masking import Masker
 from miyabi_tui.engine.scoring.score import Evidence, score
 from miyabi_tui.engine.state import WorldStatus
 from miyabi_tui.engine.store.journal import Journal, open_journal
@@ -66,7 +67,7 @@ STORY: tuple[e.AnyEvent, ...] = (
 
 async def tell(journal: Journal, *events: e.AnyEvent, run_id: str = "r1") -> BufferedSubscription:
     """Send events through a bus into the journal."""
-    bus, heard = Bus(run_id, journal, clock=lambda: 100.0), BufferedSubscription()
+    bus, heard = Bus(run_id, journal, masker=Masker(), clock=lambda: 100.0), BufferedSubscription()
     bus.subscribe(heard)
     async with anyio.create_task_group() as group:
         group.start_soon(bus.run)
@@ -185,7 +186,7 @@ async def test_half_a_surrogate_pair_is_no_text_and_harms_nobody(tmp_path: Path)
 async def test_emit_returns_when_the_event_is_on_disk(tmp_path: Path) -> None:
     path = tmp_path / "miyabi.db"
     async with open_journal(path) as journal, anyio.create_task_group() as group:
-        bus = Bus("r1", journal)
+        bus = Bus("r1", journal, masker=Masker())
         group.start_soon(bus.run)
         await bus.emit(started("r1"))
         async with open_journal(path) as other:
@@ -198,7 +199,7 @@ async def test_a_full_disk_reaches_whoever_emits(tmp_path: Path) -> None:
         await tell(journal, started("r1"))
         # SQLite's own limit on its size stands for the disk.
         await journal._connection.execute("PRAGMA max_page_count = 1")
-        bus = Bus("r1", journal, seq=1)
+        bus = Bus("r1", journal, masker=Masker(), seq=1)
         with pytest.raises(BaseExceptionGroup) as caught:
             async with anyio.create_task_group() as group:
                 group.start_soon(bus.run)

@@ -23,6 +23,7 @@ from miyabi_tui.engine.link import place, wire
 from miyabi_tui.engine.link.client import RemoteControl
 from miyabi_tui.engine.link.line import OtherVersion
 from miyabi_tui.engine.link.server import serving
+from miyabi_tui.engine.masking import Masker
 from miyabi_tui.engine.repo.git import open_repository
 from miyabi_tui.engine.state import RunState, WorldStatus
 from miyabi_tui.engine.store.journal import open_journal
@@ -85,7 +86,7 @@ async def served(folder: Path) -> AsyncGenerator[Served, None]:
     journal = folder / "miyabi.db"
     control = Recorder()
     async with open_journal(journal) as open_one, anyio.create_task_group() as group:
-        bus = Bus(RUN, open_one)
+        bus = Bus(RUN, open_one, masker=Masker())
         group.start_soon(bus.run)
         with driving(journal, RUN):
             path = place.socket_path(journal, RUN)

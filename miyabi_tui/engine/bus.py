@@ -11,12 +11,12 @@ from msgspec.structs import replace
 from miyabi_tui.engine.errors import StoreError
 from miyabi_tui.engine.events import Gauges, Output, Record, RunFinished, TurnMetered
 from miyabi_tui.engine.masked_events import EventMasker
-from miyabi_tui.engine.masking import Masker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from miyabi_tui.engine.events import AnyEvent
+    from miyabi_tui.engine.masking import Masker
     from miyabi_tui.engine.state import RunState
     from miyabi_tui.engine.store.journal import Journal
     from miyabi_tui.engine.subscription import BufferedSubscription
@@ -37,11 +37,11 @@ class Bus:
         run_id: str,
         journal: Journal,
         *,
+        masker: Masker,
         seq: int = 0,
         clock: Callable[[], float] = time.time,
-        masker: Masker | None = None,
     ) -> None:
-        self.masker = Masker() if masker is None else masker
+        self.masker = masker
         self._run_id = run_id
         self._journal = journal
         self._clock = clock

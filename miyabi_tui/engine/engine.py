@@ -334,7 +334,7 @@ class Engine:
                 request, git = await self._begun(bus)
             else:
                 request, git = recovery.request, recovery.git
-                self._hide_keys(request)
+                self._masker.learn(os.environ, request.terms.key_variables)
                 await bus.emit(recovery.resumed)
                 for scope, limit in self._raised.items():
                     await bus.emit(e.BudgetRaised(scope=scope, limit_usd=limit))
@@ -351,18 +351,13 @@ class Engine:
 
         assert self._assignment is not None
         request, git = await anyio.to_thread.run_sync(self._assignment)
-        self._hide_keys(request)
+        self._masker.learn(os.environ, request.terms.key_variables)
         await bus.emit(self._started(request, git))
         if request.complexity is not None:
             await bus.emit(request.complexity)
         for text in request.notices:
             bus.post(e.Notice(level=e.Level.INFO, text=text))
         return request, git
-
-    def _hide_keys(self, request: RunRequest) -> None:
-        """Providers of the settings may name a variable for their key as they like."""
-        providers = request.terms.providers.values()
-        self._masker.learn(os.environ, {one.key_variable for one in providers})
 
     def _started(self, request: RunRequest, git: Git) -> e.RunStarted:
         from miyabi_tui.engine.naming import own_branch, slug

@@ -202,7 +202,9 @@ class Sites:
 
     def unconfined(self, folder: Path) -> Sandbox:
         """For commands of our own that may take long, such as git's: ended with the run."""
-        env = world_environment(None, extra=self._request.terms.env, keys=self._keys)
+        env = world_environment(
+            None, extra=self._request.terms.env, keys=self._request.terms.key_variables
+        )
         return ProcessSandbox(
             Space(name="host", worktree=folder, env=env, owner=self.isolation.owner)
         )
@@ -228,10 +230,6 @@ class Sites:
         await self._group.start(made.serve)
         return made
 
-    @property
-    def _keys(self) -> set[str]:
-        return {one.key_variable for one in self._request.terms.providers.values()}
-
     def _prepared(self, worktree: Worktree, view: GitView) -> list[Mount]:
         """Make the view; what is to be seen of worktree and git data."""
         view.make()
@@ -252,7 +250,7 @@ class Sites:
             path_first=[folder / one for one in first],
             extra=terms.env,
             ports=self.ports(world),
-            keys=self._keys,
+            keys=self._request.terms.key_variables,
         )
         further = [self._git.work_tree / one for one in terms.sandbox.readable]
         if self._toolchain.python and Path(self._toolchain.python).is_absolute():

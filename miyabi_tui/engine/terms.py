@@ -239,3 +239,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     sandbox: Sandboxing = Sandboxing()
     governor: Governing = Governing()
     approvals: Approvals = Approvals()
+
+    @property
+    def key_variables(self) -> frozenset[str]:
+        """The variables that hold the keys of its own providers, which may be named anyhow."""
+        return frozenset(one.key_variable for one in self.providers.values())
