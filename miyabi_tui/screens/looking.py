@@ -45,6 +45,7 @@ class Looking(Zooming):
         self.app.clear_notifications()
         attached = self._control.attached
         run = (lambda: self.run_state, self._clock)
+        step = self.chosen_step if step is None else step
         asked = CheckpointScreen(world.id, *run, attached=attached, step=step)
         self.app.push_screen(asked, self._fork)
 

@@ -88,6 +88,7 @@ class ReplayScreen(RaceScreen):
         with self.app.batch_update():
             if self._zoomed is not None:
                 self._change(None)
+            self.read_the_newest()
             self.bridge.state = moment.state
             self.board.begin_anew(moment.state)
             self._show(moment.streams)

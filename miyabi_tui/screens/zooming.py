@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from miyabi_tui.engine.events import FallbackTried, RunResumed
 from miyabi_tui.screens.race_base import NO_WORLD, RaceBase
@@ -31,6 +31,7 @@ class Zooming(RaceBase):
         super().__init__(control, clock)
         self._zoomed: ZoomView | None = None
         self._tab: Tab | None = None
+        self._places: dict[WorldId, dict[Tab, Any]] = {}  # where each tab was left
 
     def action_zoom(self) -> None:
         """Read the focused world, or go back to the board."""
@@ -60,6 +61,14 @@ class Zooming(RaceBase):
             return
         self._zoomed.turn(steps)
         self.show_again()
+
+    @property
+    def chosen_step(self) -> int | None:
+        """The step of the checkpoint that is chosen on its tab, if that is what is read."""
+        from miyabi_tui.widgets.zoom_checkpoints import ZoomCheckpoints
+
+        body = self._zoomed.body if self._zoomed is not None else None
+        return body.step if isinstance(body, ZoomCheckpoints) else None
 
     async def action_read(self, action: str) -> None:
         """Do what a key of the present tab does."""
@@ -98,6 +107,7 @@ class Zooming(RaceBase):
     def _change(self, wanted: WorldId | None) -> None:
         if self._zoomed is not None:
             self._tab = self._zoomed.tab
+            self._zoomed.keep_places()
             pane = self.board.pane(self._zoomed.world)
             pane.read(None)
             self._zoomed = None
@@ -106,6 +116,15 @@ class Zooming(RaceBase):
         if wanted is not None:
             self._zoomed = self._made(wanted)
             self.board.pane(wanted).read(self._zoomed)
+
+    def read_the_newest(self) -> None:
+        """Forget where streams were read, not how calls are folded: another moment is shown."""
+        from miyabi_tui.widgets.stream_place import Place
+
+        for places in self._places.values():
+            for place in places.values():
+                if isinstance(place, Place):
+                    place.top = None
 
     def _made(self, world: WorldId) -> ZoomView:
         from miyabi_tui.widgets.zoom_tabs import Tab
@@ -117,7 +136,8 @@ class Zooming(RaceBase):
             log=partial(past, control, world, False),
             diff=lambda: control.diff(world) if self.run_state.world(world).worktree_ready else "",
         )
-        return ZoomView(world, sources, self._tab or Tab.STREAM)
+        places = self._places.setdefault(world, {})
+        return ZoomView(world, sources, self._tab or Tab.STREAM, places)
 
 
 def past(

@@ -76,6 +76,11 @@ class CheckpointList(ScrollView):
         """The checkpoint that the person means."""
         return self._checkpoints[self._index] if self._checkpoints else None
 
+    @property
+    def is_newest(self) -> bool:
+        """Whether that is the newest."""
+        return self._index == 0
+
     def show(self, world: WorldState, now: float) -> None:
         """Show these checkpoints; the selection stays on its own, or goes to the newest."""
         self._now, self._known = now, world.price_known

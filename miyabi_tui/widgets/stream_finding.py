@@ -104,6 +104,7 @@ class Finding(Paging):
         row = self.sheet.row_of(place, match[0], match[1])
         if row is None or (fold_of(block, self.sheet.folded) is Fold.FOLDED and match[0]):
             block.fold = Fold.OPEN
+            self._place.fold(block)
             self.sheet.lay(self.blocks, place)
             row = self.sheet.row_of(place, match[0], match[1])
         self._reveal(self.sheet.top(place) if row is None else row, 1)

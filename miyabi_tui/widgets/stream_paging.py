@@ -9,6 +9,7 @@ from textual.widget import Widget
 from textual.worker import get_current_worker
 
 from miyabi_tui.widgets.inert import one_line
+from miyabi_tui.widgets.stream_place import Place, anchor_of, mark_of
 from miyabi_tui.widgets.stream_sheet import Sheet
 from miyabi_tui.widgets.stream_window import PAGE, SPAN, Window
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from miyabi_tui.engine.events import Record
     from miyabi_tui.widgets.stream_blocks import Block
     from miyabi_tui.widgets.stream_lines import Lines
+    from miyabi_tui.widgets.stream_place import Mark
+    from miyabi_tui.widgets.stream_sheet import Anchor
     from miyabi_tui.widgets.stream_window import Past, Teller
 
 READING = "reading the journal …"
@@ -34,6 +37,8 @@ class Paging(Widget):
         self.said = READING
         self.hunting = 0
         self._past = past
+        self._place = Place()
+        self._wish: Mark | None = None
         self._top = 0
         self._pending: list[Record] | None = []
         self._reading = False
@@ -44,8 +49,24 @@ class Paging(Widget):
         return self.window.blocks.blocks
 
     def on_mount(self) -> None:
-        """Read the newest page."""
-        self.read_newest()
+        """Read the newest page, or where it was left."""
+        if self._place.top is None:
+            self.read_newest()
+        else:
+            self.read_at(self._place.top)
+
+    @property
+    def place(self) -> Place:
+        """Where it is read now, and its folds."""
+        if self._wish is None:
+            here = self.sheet.anchor(self._top)
+            self._place.top = None if self.following else mark_of(here, self.blocks)
+        return self._place
+
+    def restore(self, place: Place) -> None:
+        """Be where it was left; before it is mounted."""
+        self._place = place
+        self.sheet.folded = place.folded
 
     def feed(self, records: Sequence[Record]) -> None:
         """Take in what happened."""
@@ -90,6 +111,40 @@ class Paging(Widget):
         self.following = True
         self.arrived()
 
+    def read_at(self, mark: Mark) -> None:
+        """Read what is around a row, and stay there while more comes."""
+        self._wish, self.following = mark, False
+        newest, up_to = 0, mark.seq
+        on: list[Record] = []
+
+        def read() -> list[Record]:
+            nonlocal newest, on, up_to
+            newest = max((one.seq for one in self._past(newest=1)), default=0)
+            on, up_to = self._page_after(mark.seq, newest)
+            return self._past(before=mark.seq + 1, newest=PAGE)
+
+        def begin(found: list[Record]) -> None:
+            pending, self._pending = self._pending or [], None
+            self.window.begin(found, whole=len(found) < PAGE, up_to=mark.seq)
+            self.window.seen = max(self.window.seen, newest)
+            self.window.newer(on, up_to)
+            self.window.live(pending)
+            self.sheet.first = 0
+            self.said = ""
+            self.arrived()
+
+        self._read(read, begin)
+
+    def _page_after(self, after: int, seen: int) -> tuple[list[Record], int]:
+        """The next page up to what was seen, and the number it reaches to; blocks."""
+        while after < seen:
+            stop = min(after + SPAN, seen)
+            found = self._past(after=after, before=stop + 1)
+            after = stop
+            if found:
+                return found[:PAGE], stop if len(found) <= PAGE else found[PAGE - 1].seq
+        return [], after
+
     def read_older(self) -> None:
         """Read the page before what is kept."""
         if not self._reading and not self.window.whole:
@@ -115,19 +170,14 @@ class Paging(Widget):
         if self._reading or self.window.attached:
             return
         after, seen = self.window.newest, self.window.seen
+        up_to = after
 
         def read() -> list[Record]:
-            nonlocal after
-            while after < seen:
-                stop = min(after + SPAN, seen)
-                found = self._past(after=after, before=stop + 1)
-                after = stop
-                if found:
-                    after = stop if len(found) <= PAGE else found[PAGE - 1].seq
-                    return found[:PAGE]
-            return []
+            nonlocal up_to
+            found, up_to = self._page_after(after, seen)
+            return found
 
-        self._read(read, lambda found: self._newer(found, after))
+        self._read(read, lambda found: self._newer(found, up_to))
 
     def _newer(self, found: list[Record], up_to: int) -> None:
         before = len(self.blocks)
@@ -187,6 +237,13 @@ class Paging(Widget):
         self.arrived()
 
     # --- scrolling -------------------------------------------------------------------------------
+
+    def _anchor_now(self) -> Anchor:
+        """What is to stand at the top: what does now, or the row that was read for."""
+        if self._wish is None or not self.blocks or self._reading:
+            return self.sheet.anchor(self._top)
+        mark, self._wish = self._wish, None
+        return anchor_of(mark, self.blocks)
 
     def _clamp(self) -> None:
         """Keep the view within the rows: at their end while following."""

@@ -118,7 +118,7 @@ class StreamReader(Finding, can_focus=True):
 
     def relay(self) -> None:
         """Lay all out anew: folds, size or theme changed; the row at the top stays there."""
-        anchor = self.sheet.anchor(self._top)
+        anchor = self._anchor_now()
         self.sheet.lay(self.blocks)
         self._top = self.sheet.find(anchor)
         if self.found.query:
@@ -141,6 +141,7 @@ class StreamReader(Finding, can_focus=True):
     def arrived(self) -> None:
         """See `Paging.arrived`."""
         self._shape = None
+        self._place.apply(self.blocks)
         if self.size:
             self._shaped()
             if self.found.query:
@@ -195,6 +196,7 @@ class StreamReader(Finding, can_focus=True):
         else:
             block.fold = Fold.FOLDED if block.headed else Fold.BRIEF
         self._chosen = block
+        self._place.fold(block)
         top = self.sheet.top(self.blocks.index(block))
         self.sheet.lay(self.blocks)
         below = top + len(block.rows) - self.size.height + 1
@@ -207,8 +209,11 @@ class StreamReader(Finding, can_focus=True):
     def action_fold_all(self, folded: bool) -> None:
         """Fold all calls to their heads, or show the ends of all output."""
         self.sheet.folded = folded
+        self._place.fold_all(folded)
         for block in self.blocks:
             block.fold = None if folded or not block.silent else Fold.OPEN
+            if block.fold is not None:
+                self._place.fold(block)
         self.relay()
 
     # --- the mouse -------------------------------------------------------------------------------

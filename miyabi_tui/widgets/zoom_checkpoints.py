@@ -65,11 +65,26 @@ class ZoomCheckpoints(Widget, can_focus=True):
         self._head = CheckpointHead(self.listing)
         self._chosen = _Chosen(self.listing, world)
         self._facts: Facts | None = None
+        self._wish: int | None = None
 
     @property
     def target(self) -> Widget:
         """What takes the keys."""
         return self
+
+    @property
+    def step(self) -> int | None:
+        """The step of the chosen checkpoint."""
+        return self.listing.selected.step if self.listing.selected else None
+
+    @property
+    def place(self) -> int | None:
+        """The chosen step; none where it is the newest, which the choice goes on with."""
+        return None if self.listing.is_newest else self.step
+
+    def restore(self, place: int | None) -> None:
+        """Choose what was chosen."""
+        self._wish = place
 
     def compose(self) -> ComposeResult:
         """The names of the columns, the list, the chosen one."""
@@ -82,6 +97,9 @@ class ZoomCheckpoints(Widget, can_focus=True):
         self._facts = facts
         if self.listing.is_attached:
             self.listing.show(facts.world, facts.now)
+            if self._wish is not None:
+                self.listing.select_step(self._wish)
+                self._wish = None
             self._head.remake()
             self._chosen.show(facts)
 

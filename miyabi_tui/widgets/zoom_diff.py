@@ -45,11 +45,27 @@ class ZoomDiff(DiffView, inherit_bindings=False):
         Binding("end", "scroll_end", "To the end", show=False),
     ]
     _read_at: tuple[object, ...] | None = None
+    _wish = 0
 
     @property
     def target(self) -> Widget:
         """What takes the keys."""
         return self
+
+    @property
+    def place(self) -> tuple[bool | None, bool, int]:
+        """How it is laid out, and the row at the top."""
+        return self._split, self._wrap, self._wish or self.scroll_offset.y
+
+    def restore(self, place: tuple[bool | None, bool, int]) -> None:
+        """Be where it was left, once it is read."""
+        self._split, self._wrap, self._wish = place
+
+    def on_diff_view_loaded(self) -> None:
+        """Go to where it was left."""
+        if self._wish:
+            y, self._wish = self._wish, 0
+            self.scroll_to(y=y, animate=False, force=True)
 
     def show(self, facts: Facts) -> None:
         """Read it again where the world has changed it since."""

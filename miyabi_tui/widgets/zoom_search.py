@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from miyabi_tui.engine.events import Record
     from miyabi_tui.engine.worlds import WorldId
     from miyabi_tui.widgets.stream_lines import Lines
+    from miyabi_tui.widgets.stream_place import Place
     from miyabi_tui.widgets.stream_window import Past, Teller
     from miyabi_tui.widgets.zoom_sheet import Facts
 
@@ -61,6 +62,15 @@ class ZoomStream(Widget):
     def target(self) -> Widget:
         """What takes the keys."""
         return self.reader
+
+    @property
+    def place(self) -> Place:
+        """Where it is read, and its folds."""
+        return self.reader.place
+
+    def restore(self, place: Place) -> None:
+        """Be where it was left."""
+        self.reader.restore(place)
 
     def show(self, facts: Facts) -> None:
         """The state says nothing that the records do not."""

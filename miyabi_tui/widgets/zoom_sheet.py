@@ -113,6 +113,15 @@ class ZoomPage(Widget, can_focus=True):
         """What takes the keys."""
         return self
 
+    @property
+    def place(self) -> int:
+        """The row at the top."""
+        return self._top
+
+    def restore(self, place: int) -> None:
+        """Be where it was left."""
+        self._top = place
+
     def write(self, page: Page, facts: Facts) -> None:
         """Write the page."""
         raise NotImplementedError

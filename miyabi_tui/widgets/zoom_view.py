@@ -35,10 +35,17 @@ class Sources:
 class ZoomView(Widget):
     """Makes what a tab shows when it is first opened, and feeds all that were."""
 
-    def __init__(self, world: WorldId, sources: Sources, tab: Tab = Tab.STREAM) -> None:
+    def __init__(
+        self,
+        world: WorldId,
+        sources: Sources,
+        tab: Tab = Tab.STREAM,
+        places: dict[Tab, Any] | None = None,
+    ) -> None:
         super().__init__()
         self.world = world
         self.tab = tab
+        self._places = {} if places is None else places
         self._sources = sources
         self._tabs = ZoomTabs(world)
         self._bodies: dict[Tab, Any] = {}
@@ -95,6 +102,10 @@ class ZoomView(Widget):
         for body in self._bodies.values():
             body.feed(records)
 
+    def keep_places(self) -> None:
+        """Remember where each tab is read, before it goes: the next view begins there."""
+        self._places |= {tab: body.place for tab, body in self._bodies.items()}
+
     def hints(self) -> list[Hint]:
         """The keys that mean something on the present tab."""
         made: list[Hint] = self.body.hints()
@@ -105,8 +116,10 @@ class ZoomView(Widget):
         message.stop()
         self.open(message.tab)
 
-    def _made(self, tab: Tab) -> Widget:
-        body: Widget = self._make(tab)
+    def _made(self, tab: Tab) -> Any:
+        body = self._make(tab)
+        if tab in self._places:
+            body.restore(self._places[tab])
         self._bodies[tab] = body
         return body
 
