@@ -33,7 +33,8 @@ def standings(run: RunState) -> tuple[Standing, ...]:
     does not build is behind those that do. Evidence goes before promise: a scored world that may
     win is ahead of every world at work.
     """
-    told = [_told(world) for world in run.worlds]
+    all_tests = run.base.tests_known if run.base else 0
+    told = [_told(world, all_tests) for world in run.worlds]
     ordered = sorted(told, key=lambda one: _key(run, one))
     return tuple(msgspec.structs.replace(one, place=n) for n, one in enumerate(ordered, 1))
 
@@ -43,8 +44,11 @@ def place_of(ranked: tuple[Standing, ...], world: WorldId) -> Standing | None:
     return next((one for one in ranked if one.world.id is world), None)
 
 
-def _told(world: WorldState) -> Standing:
-    """What is known: the review's word, else the sample's, else the agent's own last test run."""
+def _told(world: WorldState, all_tests: int) -> Standing:
+    """What is known: the review's word, else the sample's, else the agent's own last test run.
+
+    A run of fewer tests than the base has is one of some of them, and tells nothing of the rest.
+    """
     evidence, sampled = world.evidence, world.sampled
     if evidence is not None and world.score is not None:
         return Standing(
@@ -63,7 +67,7 @@ def _told(world: WorldState) -> Standing:
             known=sampled.known if sampled.builds else None,
             builds=sampled.builds,
         )
-    looks = world.progress.tests
+    looks = [one for one in world.progress.tests if one.known >= all_tests]
     if looks:
         return Standing(world=world, place=0, passed=looks[-1].passed, known=looks[-1].known)
     return Standing(world=world, place=0)
