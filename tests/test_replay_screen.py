@@ -24,6 +24,7 @@ from miyabi_tui.replaying.tape import LONGEST_SILENCE
 from miyabi_tui.screens.go_to import place_of
 from miyabi_tui.screens.replay_commands import REPLAY, looking, steering
 from tests import board_states as states
+from tests.desk import shown
 from tests.replays import RUN, Cinema, tape_of, write
 
 if TYPE_CHECKING:
@@ -198,6 +199,31 @@ async def test_jumping_back_rebuilds_state_and_streams(tmp_path: Path) -> None:
             assert cinema.race.run_state.run_id == "" and not cinema.race.board.panes
             await cinema.press(pilot, "backspace")
             assert {world: cinema.stream(world) for world in FIVE} == then
+
+
+@pytest.mark.anyio
+async def test_after_a_jump_the_gauges_show_the_past_up_to_there(tmp_path: Path) -> None:
+    script = states.racing()
+    for percent in (10.0, 40.0, 90.0, 20.0):
+        gauge = e.Gauge(A, percent, 100_000_000 + int(percent) * 1_000_000, 3)
+        script.add(e.Gauges(worlds=(gauge,)), after=1)
+    tape = await anyio_tape(tmp_path, script)
+    with Cinema(tape, at=len(tape)) as cinema:
+        async with cinema.app.run_test(size=(120, 40)) as pilot:
+            await cinema.settle(pilot)
+            trail = cinema.race.board.pane(A).foot.trail
+            assert list(trail.cpu) == [97.0, 10.0, 40.0, 90.0, 20.0]
+            assert list(trail.memory)[-1] == 120_000_000
+            assert not cinema.race.board.pane(C).foot.trail.cpu
+            await cinema.press(pilot, *["left_parenthesis"], "number_sign")
+            await pilot.press(*str(tape.number(len(tape) - 1)), "enter")
+            await cinema.settle(pilot)
+            assert cinema.control.place == len(tape) - 1
+            trail = cinema.race.board.pane(A).foot.trail
+            assert list(trail.cpu) == [97.0, 10.0, 40.0, 90.0]
+            assert "█▁▄█ 90%" in shown(cinema.race.board.pane(A).foot)
+            await cinema.press(pilot, "ctrl+home", "ctrl+end")
+            assert list(cinema.race.board.pane(A).foot.trail.cpu)[-1] == 20.0
 
 
 @pytest.mark.anyio

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from miyabi_tui.bridge import concerned
 from miyabi_tui.engine.events import Output
 from miyabi_tui.replaying.tape import PIECE
+from miyabi_tui.widgets.sparkline import KEPT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from miyabi_tui.engine.events import Record
     from miyabi_tui.engine.state import RunState
     from miyabi_tui.engine.worlds import WorldId
+    from miyabi_tui.replaying.readings import Reading
     from miyabi_tui.replaying.survey import Survey
     from miyabi_tui.replaying.tape import Tape
 
@@ -30,6 +32,7 @@ class Moment:
     place: int
     state: RunState
     streams: Mapping[WorldId, Sequence[Record]]
+    readings: Mapping[WorldId, Sequence[Reading]]
 
 
 def moment_at(survey: Survey, tape: Tape, place: int) -> Moment:
@@ -52,4 +55,6 @@ def moment_at(survey: Survey, tape: Tape, place: int) -> Moment:
                 if isinstance(record.event, Output):
                     room[world] -= len(record.event.text)
         stop -= PIECE
-    return Moment(place, state, {world: told[::-1] for world, told in backwards.items() if told})
+    streams = {world: told[::-1] for world, told in backwards.items() if told}
+    readings = {world: survey.readings(world, place, KEPT) for world in backwards}
+    return Moment(place, state, streams, readings)

@@ -15,12 +15,14 @@ from miyabi_tui.engine import events as e
 from miyabi_tui.engine.fold import apply
 from miyabi_tui.engine.state import RunState
 from miyabi_tui.replaying.divergence import Divergence, DivergenceFinder
+from miyabi_tui.replaying.readings import Readings
 from miyabi_tui.replaying.tape import PIECE, Tape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from miyabi_tui.engine.worlds import WorldId
+    from miyabi_tui.replaying.readings import Reading
 
 MOST_STATES = 512
 
@@ -54,6 +56,7 @@ class Survey:
         self.divergence: Divergence | None = None
         self._state = RunState()
         self._finder = DivergenceFinder()
+        self._readings: dict[WorldId, Readings] = {}
         self._places = [0]
         self._states = [self._state]
         self._every = max(1, -(-len(tape) // (MOST_STATES * PIECE)))  # pieces between two states
@@ -98,8 +101,16 @@ class Survey:
             start = stop
         return state
 
+    def readings(self, world: WorldId, place: int, most: int) -> list[Reading]:
+        """The last gauges of a world up to a place that was read."""
+        found = self._readings.get(world)
+        return found.before(place, most) if found is not None else []
+
     def _note(self, place: int, record: e.Record) -> None:
         event = record.event
+        if isinstance(event, e.Gauges):
+            for gauge in event.worlds:
+                self._readings.setdefault(gauge.world, Readings()).add(place, gauge)
         self._finder.take(record)
         if self._finder.found is not None and self.divergence is None:
             self.divergence = self._finder.found

@@ -90,7 +90,7 @@ class ReplayScreen(RaceScreen):
                 self._change(None)
             self.read_the_newest()
             self.bridge.state = moment.state
-            self.board.begin_anew(moment.state)
+            self.board.begin_anew(moment.state, moment.readings)
             self._show(moment.streams)
 
     # --- the bar ----------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from miyabi_tui.widgets.asking import asked, waiting
 from miyabi_tui.widgets.board_layout import BoardLayout, places
 from miyabi_tui.widgets.inert import one_line
 from miyabi_tui.widgets.pane import WorldPane
+from miyabi_tui.widgets.sparkline import Trail
 from miyabi_tui.widgets.words import PaneView, sign
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Board(Widget):
         self._away: dict[WorldId, WorldPane] = {}  # of worlds that are not there at this moment
         self._arranged = BoardLayout(lambda: (self.open_index, self.zoomed))
         self._said = ""
+        self._trails: dict[WorldId, Trail] = {}  # of worlds whose panes are not there yet
         self._news: dict[WorldId, tuple[str, float]] = {}
         self._waited: dict[WorldId, float] = {}
 
@@ -135,15 +137,23 @@ class Board(Widget):
             if pane.stream.lean:
                 pane.stream.flush()
 
-    def begin_anew(self, run: RunState) -> None:
-        """The run is looked at from another moment: empty streams, and only the worlds of then."""
+    def begin_anew(
+        self, run: RunState, readings: Mapping[WorldId, Sequence[tuple[float, float]]]
+    ) -> None:
+        """The run is looked at from another moment: empty streams, and only the worlds of then.
+
+        `readings` are what each world's gauges had said until then.
+        """
+        self._trails = {
+            one.id: Trail(readings.get(one.id, ()), last=one.gauge) for one in run.worlds
+        }
         there = {world.id for world in run.worlds}
         left = [pane for pane in self.panes if pane.world in there]
         if left != list(self.panes):  # a pane that goes must not take the keys with it
             self.screen.set_focus(left[0] if left else None)
         for pane in self.panes:
             if pane.world in there:
-                pane.begin_anew()
+                pane.begin_anew(self._trails.pop(pane.world))
             else:
                 self._away[pane.world] = self._panes.pop(pane.world)
                 pane.display = False
@@ -164,9 +174,8 @@ class Board(Widget):
         ]
         self._panes |= {pane.world: pane for pane in new}
         for pane in new:
-            if pane.is_attached:  # it was put away
-                pane.begin_anew()
-                pane.display = True
+            pane.begin_anew(self._trails.pop(pane.world, Trail()))
+            pane.display = True  # also one that was put away
         self.mount(*(pane for pane in new if not pane.is_attached))
         if self.focused_world is None:
             self.focused_world = new[0].world

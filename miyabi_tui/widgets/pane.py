@@ -13,7 +13,6 @@ from textual.widget import Widget
 from miyabi_tui.widgets.narrator import Narrator
 from miyabi_tui.widgets.pane_foot import PaneFoot, foot_height
 from miyabi_tui.widgets.pane_head import COLLAPSED, PaneEdge, PaneHead, head_height
-from miyabi_tui.widgets.sparkline import Trail
 from miyabi_tui.widgets.stream import StreamView
 
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
     from miyabi_tui.engine.events import Record
     from miyabi_tui.engine.worlds import WorldId
+    from miyabi_tui.widgets.sparkline import Trail
     from miyabi_tui.widgets.words import PaneView
     from miyabi_tui.widgets.zoom_view import ZoomView
 
@@ -172,11 +172,11 @@ class WorldPane(Widget, can_focus=True):
             super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
         return self
 
-    def begin_anew(self) -> None:
+    def begin_anew(self, trail: Trail) -> None:
         """Nothing was told yet: the run is looked at from another moment."""
         self.stream.begin_anew()
         self._narrator = Narrator(self.stream.text)
-        self.foot.trail = Trail()
+        self.foot.trail = trail
 
     def feed(self, records: Sequence[Record]) -> None:
         """Add what happened to the stream."""

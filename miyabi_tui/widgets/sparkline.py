@@ -6,6 +6,8 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from miyabi_tui.engine.events import Gauge
 
 EIGHTHS = "▁▂▃▄▅▆▇█"
@@ -13,12 +15,15 @@ KEPT = 64
 
 
 class Trail:
-    """The last readings of one world: CPU in percent of a core, memory in bytes."""
+    """The last readings of one world: CPU in percent of a core, memory in bytes.
 
-    def __init__(self) -> None:
-        self._last: Gauge | None = None
-        self.cpu: deque[float] = deque(maxlen=KEPT)
-        self.memory: deque[float] = deque(maxlen=KEPT)
+    The `past` ends with the reading `last`.
+    """
+
+    def __init__(self, past: Sequence[tuple[float, float]] = (), last: Gauge | None = None) -> None:
+        self._last = last
+        self.cpu: deque[float] = deque((cpu for cpu, _ in past), maxlen=KEPT)
+        self.memory: deque[float] = deque((memory for _, memory in past), maxlen=KEPT)
 
     def take(self, gauge: Gauge | None) -> None:
         """Remember a reading that is new."""
