@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from textual.events import MouseScrollDown, MouseScrollUp
 
 from miyabi_tui.widgets.checkpoint_list import CheckpointList
 from miyabi_tui.widgets.stream_blocks import Block, Fold, Kind
@@ -158,3 +159,22 @@ def desk_rows(desk: Desk) -> list[str]:
     """The rows of the dialog's list that are in sight."""
     listing = desk.screen.listing
     return [listing.render_line(y).text for y in range(listing.size.height)]
+
+
+async def test_the_wheel_turns_whatever_is_read() -> None:
+    desk = Desk(reading())
+    async with desk.app.run_test(size=(80, 16)) as pilot:
+        await zoom(pilot)
+        for keys in ([], ["comma", "comma", "comma"]):  # the stream, the page of the costs
+            await press(pilot, *keys)
+            await settled(pilot)
+            await press(pilot, "g")
+            await settled(pilot)
+            target = view(desk).body.target
+            first = rows(desk)
+            await pilot._post_mouse_events([MouseScrollDown], target)
+            await pilot.pause()
+            assert rows(desk)[0] == first[3]
+            await pilot._post_mouse_events([MouseScrollUp], target)
+            await pilot.pause()
+            assert rows(desk) == first

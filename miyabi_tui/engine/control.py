@@ -6,7 +6,7 @@ seen as events. `Engine` is one implementation; one behind a socket can be anoth
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypedDict
 
 import msgspec
 
@@ -14,6 +14,7 @@ from miyabi_tui.engine.worlds import Effort, PromptVariant, WorldId
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Unpack
 
     from miyabi_tui.engine.events import Record
 
@@ -33,6 +34,16 @@ class Fork(msgspec.Struct, frozen=True, kw_only=True):
     effort: Effort | None = None
     prompt: PromptVariant | None = None
     added: str = ""
+
+
+class Which(TypedDict, total=False):
+    """Which records are asked for; see `Control.records`."""
+
+    world: WorldId | None
+    after: int
+    before: int | None
+    streams: bool
+    newest: int | None
 
 
 class Subscription(Protocol):
@@ -128,15 +139,7 @@ class Control(Protocol):
         """
         ...
 
-    def records(
-        self,
-        *,
-        world: WorldId | None = None,
-        after: int = 0,
-        before: int | None = None,
-        streams: bool = True,
-        newest: int | None = None,
-    ) -> list[Record]:
+    def records(self, **which: Unpack[Which]) -> list[Record]:
         """What the journal has of the run, in order: events with `after` < number < `before`.
 
         Of one world where it is named; without `streams` neither its text nor its gauges; of many

@@ -22,12 +22,13 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from pathlib import Path
     from types import TracebackType
+    from typing import Unpack
 
     import anyio
     from anyio.from_thread import BlockingPortal
 
     from miyabi_tui.engine.bus import Bus
-    from miyabi_tui.engine.control import Fork
+    from miyabi_tui.engine.control import Fork, Which
     from miyabi_tui.engine.race import Race
     from miyabi_tui.engine.recovery import Recovery
     from miyabi_tui.engine.repo.git import Git
@@ -211,27 +212,11 @@ class Engine:
         there = [worktree for worktree in found if worktree]
         return difference(there[0], there[1]) if len(there) == 2 else ""
 
-    def records(
-        self,
-        *,
-        world: WorldId | None = None,
-        after: int = 0,
-        before: int | None = None,
-        streams: bool = True,
-        newest: int | None = None,
-    ) -> list[e.Record]:
+    def records(self, **which: Unpack[Which]) -> list[e.Record]:
         """See `Control.records`."""
         from miyabi_tui.engine.store.reader import read_records
 
-        return read_records(
-            self._journal_path,
-            self.run_id,
-            world=world,
-            after=after,
-            before=before,
-            streams=streams,
-            newest=newest,
-        )
+        return read_records(self._journal_path, self.run_id, **which)
 
     def worktree(self, world: WorldId) -> Path | None:
         """See `Control.worktree`."""

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
     from pathlib import Path
+    from typing import Unpack
 
+    from miyabi_tui.engine.control import Which
     from miyabi_tui.engine.state import RunState
     from miyabi_tui.engine.worlds import WorldId
 
@@ -212,26 +214,12 @@ class ReplayControl(NotSteered):
     def _state(self) -> RunState:
         return self._reader.submit(self.survey.state_at, self.place).result()
 
-    def records(
-        self,
-        *,
-        world: WorldId | None = None,
-        after: int = 0,
-        before: int | None = None,
-        streams: bool = True,
-        newest: int | None = None,
-    ) -> list[e.Record]:
+    def records(self, **which: Unpack[Which]) -> list[e.Record]:
         """See `Control.records`: of what has happened until this moment."""
         now = self.tape.number(self.place) + 1
-        return read_records(
-            self.tape.journal,
-            self.tape.run_id,
-            world=world,
-            after=after,
-            before=now if before is None else min(before, now),
-            streams=streams,
-            newest=newest,
-        )
+        before = which.get("before")
+        which["before"] = now if before is None else min(before, now)
+        return read_records(self.tape.journal, self.tape.run_id, **which)
 
     def worktree(self, world: WorldId) -> Path | None:
         """Where the world's files are, if they still are."""

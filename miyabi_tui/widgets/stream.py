@@ -17,20 +17,18 @@ from miyabi_tui.widgets.palette import Inks, inks
 from miyabi_tui.widgets.ready import ReadyWidget
 from miyabi_tui.widgets.rows import cropped, strip_of
 from miyabi_tui.widgets.stream_text import Line, Look, StreamText
+from miyabi_tui.widgets.wheel import Wheel
 from miyabi_tui.widgets.wrap import cells
 
 if TYPE_CHECKING:
-    from textual import events
-
     from miyabi_tui.engine.worlds import WorldId
 
 __all__ = ["Line", "Look", "StreamText", "StreamView"]
 
-WHEEL_ROWS = 3
 NEWEST_OF = 4  # rows that are looked at for one that is not empty
 
 
-class StreamView(ReadyWidget):
+class StreamView(Wheel, ReadyWidget):
     """Shows a `StreamText`; write to `text`, then call `flush` once a batch.
 
     While it is `lean`, on a slow line, it stands still but for its last row, which has the newest.
@@ -136,16 +134,6 @@ class StreamView(ReadyWidget):
         if self.size and self._shaped():
             self._top = max(self.text.first, self.text.end - self.size.height)
         self.refresh()
-
-    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        """The wheel scrolls back."""
-        event.stop()
-        self.scroll_rows(-WHEEL_ROWS)
-
-    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        """The wheel scrolls on."""
-        event.stop()
-        self.scroll_rows(WHEEL_ROWS)
 
     # --- painting --------------------------------------------------------------------------------
 

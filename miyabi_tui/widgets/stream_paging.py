@@ -12,6 +12,7 @@ from miyabi_tui.widgets.inert import one_line
 from miyabi_tui.widgets.stream_place import Place, anchor_of, mark_of
 from miyabi_tui.widgets.stream_sheet import Sheet
 from miyabi_tui.widgets.stream_window import PAGE, SPAN, Window
+from miyabi_tui.widgets.wheel import Wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 READING = "reading the journal …"
 
 
-class Paging(Widget):
+class Paging(Wheel, Widget):
     """A window, its rows, and the place of the view in them."""
 
     def __init__(self, past: Past, teller: Callable[[Lines], Teller]) -> None:

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from miyabi_tui.widgets.stream_lines import Lines
     from miyabi_tui.widgets.stream_window import Past, Teller
 
-WHEEL_ROWS = 3
 LONGEST_MESSAGE = 40_000  # characters of a message that is shown in inks
 
 
@@ -217,16 +216,6 @@ class StreamReader(Finding, can_focus=True):
         self.relay()
 
     # --- the mouse -------------------------------------------------------------------------------
-
-    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        """The wheel scrolls back."""
-        event.stop()
-        self.scroll_rows(-WHEEL_ROWS)
-
-    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        """The wheel scrolls on."""
-        event.stop()
-        self.scroll_rows(WHEEL_ROWS)
 
     def on_click(self, event: events.Click) -> None:
         """A click on a head or on what is left out folds or opens; on the last row it follows."""

@@ -11,12 +11,12 @@ from textual.widget import Widget
 from miyabi_tui.widgets.inert import one_line
 from miyabi_tui.widgets.palette import Inks, inks
 from miyabi_tui.widgets.rows import Span, cropped, row, strip_of
+from miyabi_tui.widgets.wheel import Wheel
 from miyabi_tui.widgets.wrap import breaks, cells
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from textual import events
     from textual.geometry import Region
     from textual.strip import Strip
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from miyabi_tui.engine.worlds import WorldId
     from miyabi_tui.widgets.keyline import Hint
 
-WHEEL_ROWS = 3
 MARGIN = 2
 LONGEST_BAR = 40
 
@@ -86,7 +85,7 @@ def bar(share: float, length: int, ink: str) -> list[Span]:
     return [("━" * full, ink), ("╌" * (length - full), "faint")]
 
 
-class ZoomPage(Widget, can_focus=True):
+class ZoomPage(Wheel, Widget, can_focus=True):
     """Shows a page; its subclasses write it."""
 
     ALLOW_SELECT = False
@@ -185,10 +184,14 @@ class ZoomPage(Widget, can_focus=True):
     def _go_to(self, top: int) -> None:
         self._top = max(0, min(top, len(self._strips) - self.size.height))
 
-    def action_rows(self, rows: int) -> None:
+    def scroll_rows(self, rows: int) -> None:
         """Scroll by rows."""
         self._go_to(self._top + rows)
         self.refresh()
+
+    def action_rows(self, rows: int) -> None:
+        """Scroll by rows."""
+        self.scroll_rows(rows)
 
     def action_pages(self, pages: int) -> None:
         """Scroll by pages."""
@@ -197,13 +200,3 @@ class ZoomPage(Widget, can_focus=True):
     def action_end(self, last: bool) -> None:
         """Scroll to the first or the last row."""
         self.action_rows(len(self._strips) * (1 if last else -1))
-
-    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        """The wheel scrolls back."""
-        event.stop()
-        self.action_rows(-WHEEL_ROWS)
-
-    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        """The wheel scrolls on."""
-        event.stop()
-        self.action_rows(WHEEL_ROWS)

@@ -22,8 +22,9 @@ from miyabi_tui.engine.subscription import BufferedSubscription
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import TracebackType
+    from typing import Unpack
 
-    from miyabi_tui.engine.control import Fork
+    from miyabi_tui.engine.control import Fork, Which
     from miyabi_tui.engine.repo.worktrees import Worktree
     from miyabi_tui.engine.worlds import WorldId
 
@@ -169,27 +170,11 @@ class RemoteControl:
         finally:
             self._asked.pop(number, None)
 
-    def records(
-        self,
-        *,
-        world: WorldId | None = None,
-        after: int = 0,
-        before: int | None = None,
-        streams: bool = True,
-        newest: int | None = None,
-    ) -> list[e.Record]:
+    def records(self, **which: Unpack[Which]) -> list[e.Record]:
         """See `Control.records`."""
         from miyabi_tui.engine.store.reader import read_records
 
-        return read_records(
-            self._journal,
-            self.run_id,
-            world=world,
-            after=after,
-            before=before,
-            streams=streams,
-            newest=newest,
-        )
+        return read_records(self._journal, self.run_id, **which)
 
     def worktree(self, world: WorldId) -> Path | None:
         """See `Control.worktree`."""
