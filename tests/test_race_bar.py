@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from miyabi_tui.app import MiyabiApp
+from miyabi_tui.engine import events as e
 from miyabi_tui.pacing import Level
 from tests import board_states as states
 from tests import snapshot_support  # noqa: F401
@@ -36,6 +37,46 @@ async def test_the_bar_has_the_worlds_by_rank() -> None:
         assert order == sorted(order)
         assert "▲ 100" in bar and "43/43" in bar and "1!" in bar
         assert "▸ 1 Alpha" in bar
+
+
+async def bar_of(script: states.Script, width: int, height: int) -> str:
+    """The bar over this state in a terminal of this size."""
+    desk = Desk(script)
+    async with desk.app.run_test(size=(width, height)) as pilot:
+        await pilot.pause()
+        (bar,) = rows(desk.app.race.racebar)
+        return bar
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("width", "height"), [(60, 16), (80, 24), (120, 40)])
+async def test_a_winner_with_all_points_has_them_in_every_bar(width: int, height: int) -> None:
+    bar = await bar_of(states.merged(), width, height)
+    assert "★ 100 " in bar
+    assert "◇ 95 " in bar
+    assert "⊘ 37" in bar
+
+
+@pytest.mark.anyio
+async def test_names_are_shortened_for_many_tests_and_a_high_cost() -> None:
+    script = states.opened()
+    states.step(script, states.A, 1, cost=12.34)
+    tests = e.TestsSampled(
+        world=states.A, step=1, builds=True, passed=1204, known=1210, seconds=60.0, failures=()
+    )
+    script.add(tests)
+    assert "▸ 1 ● 1204/1210 › 2 ●" in await bar_of(script, 80, 24)
+    assert "▸ 1 Alpha ● 1204/1210" in await bar_of(script, 120, 40)
+    assert "1204/1210 $12.34" in await bar_of(script, 200, 50)
+    assert "▸ 1 Alp ●   › 2 Bet ●" in await bar_of(script, 60, 16)
+
+
+@pytest.mark.anyio
+async def test_worlds_that_have_no_room_in_the_bar_are_counted() -> None:
+    small = await bar_of(states.crowded(), 60, 16)
+    assert small.endswith(" +4")
+    assert (await bar_of(states.crowded(), 80, 24)).endswith(" +2")
+    assert "9 ●" in await bar_of(states.crowded(), 120, 40)
 
 
 @pytest.mark.anyio
@@ -83,9 +124,12 @@ async def test_the_podium_scrolls_by_the_arrows_and_the_streams_do_not() -> None
     async with desk.app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
         first = rows(desk.app.race.podium)
+        assert first[-1].strip().startswith("↓") and first[-1].endswith("more below")
         await press(pilot, "down", "down")
         assert rows(desk.app.race.podium)[0] == first[2]
-        await press(pilot, "pageup")
+        await press(pilot, *["pagedown"] * 5)
+        assert "quit" in rows(desk.app.race.podium)[-1]
+        await press(pilot, *["pageup"] * 5)
         assert rows(desk.app.race.podium) == first
 
 
@@ -125,8 +169,6 @@ async def test_on_a_slow_line_a_stream_stands_still_but_for_its_newest_line() ->
 
 async def fill(desk: Desk, pilot: Pilot[int], word: str = "row", lines: int = 80) -> None:
     """Let Alpha say so many lines."""
-    from miyabi_tui.engine import events as e
-
     text = "".join(f"{word} {n}\n" for n in range(lines))
     desk.control.more(e.Output(world=states.A, channel=e.Channel.TEXT, text=text))
     desk.app.race.pump()

@@ -134,7 +134,7 @@ async def test_a_killed_world_is_back_at_its_last_checkpoint() -> None:
     desk = Desk(states.far(4))
     async with desk.app.run_test(size=(120, 40)) as pilot:
         await press(pilot, "2", "k")
-        assert "u brings it back at its last checkpoint" in desk.shown(".dialog-text")
+        assert "its last checkpoint; r at any" in desk.shown(".dialog-text")
         await press(pilot, "y")
         await press(pilot, "u")
         assert desk.toasts[-1] == "Beta is still being ended: undo it in a moment."

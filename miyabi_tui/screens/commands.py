@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from textual.binding import Binding, BindingType
@@ -24,11 +25,19 @@ if TYPE_CHECKING:
     from miyabi_tui.engine.state import WorldState
 
 
+class Concern(StrEnum):
+    """What a command is about; the help has a part for each."""
+
+    WORLD = "The focused world"
+    RACE = "The race"
+    SCREEN = "The screen"
+
+
 @dataclass(frozen=True)
 class Command:
     """A key, the action behind it, its label (and a shorter one) and its help.
 
-    Where the footer has no room, the highest `rank` goes first.
+    Where the footer has no room, the highest `rank` goes first. `concern` is what it is about.
     """
 
     keys: str
@@ -39,6 +48,7 @@ class Command:
     shown: str = ""
     short: str = ""
     rank: int = 0
+    concern: Concern = Concern.WORLD
 
     @property
     def key(self) -> str:
@@ -46,12 +56,11 @@ class Command:
         return self.shown or self.keys.split(",")[0]
 
 
+_RACE, _SCREEN = Concern.RACE, Concern.SCREEN
 COMMANDS = (
-    Command("a", "answer", "answer", "Answer what is asked", "Answer"),
-    Command("p", "pause", "pause", "Freeze the world at once, or let it go on", "Pause / go on"),
-    Command("k", "kill", "kill", "End the world; r brings it back", "Kill the world", rank=1),
-    Command("s", "tell", "tell", "Say something to the world", "Tell the world", rank=1),
-    Command("S", "tell_all", "tell all", "Say something to all at work", "Tell all", rank=9),
+    Command("p", "pause", "pause", "Freeze it at once, or let it go on", "Pause / go on"),
+    Command("k", "kill", "kill", "End it; r brings it back", "Kill the world", rank=1),
+    Command("s", "tell", "tell", "Say something to it", "Tell the world", rank=1),
     Command(
         "r",
         "checkpoints",
@@ -65,40 +74,72 @@ COMMANDS = (
         "w",
         "pick",
         "winner",
-        "Make this world the winner, after a look",
+        "Make it the winner, after a look",
         "Pick as winner",
         short="win",
         rank=3,
     ),
-    Command("m", "merge", "merge", "Merge the winner", "Merge the winner"),
-    Command("u", "undo", "undo", "Take back the last kill, choice or pause", "Undo", rank=7),
-    Command(
-        "d", "diff", "diff", "What the world changed against the base", "Show the diff", rank=4
-    ),
-    Command(
-        "c", "compare", "compare", "The worlds side by side, and any two of them", "Compare", rank=6
-    ),
-    Command("t", "timeline", "time line", "Every event of the run", "Time line", rank=8),
-    Command("i", "issue", "issue", "The issue, its base and its run", "The issue", rank=8),
-    Command(
-        "z", "zoom", "zoom", "Read the world: stream, diff, tests, score, cost …", "Zoom", rank=5
-    ),
-    Command(
-        "b", "podium", "podium", "When the race is decided: the podium, and back", "Podium", rank=6
-    ),
-    Command("o", "edit", "edit", "Its worktree in $EDITOR, and back", "Open in $EDITOR", rank=8),
-    Command("exclamation_mark", "shell", "shell", "A shell in its worktree", "Shell", "!", rank=8),
+    Command("d", "diff", "diff", "What it changed against the base", "Show the diff", rank=4),
+    Command("z", "zoom", "zoom", "Read it: stream, diff, tests, score, cost …", "Zoom", rank=5),
+    Command("o", "edit", "edit", "Its worktree in $EDITOR, and back", "Open in $EDITOR", rank=9),
+    Command("exclamation_mark", "shell", "shell", "A shell in its worktree", "Shell", "!", rank=9),
     Command("y", "copy", "copy", "Copy its branch, path, diff, output …", "Copy", rank=8),
-    Command("M", "mouse", "mouse", "Leave the mouse to the terminal, and back", "Mouse on / off"),
+    Command("a", "answer", "answer", "Answer what is asked", "Answer", concern=_RACE),
+    Command("m", "merge", "merge", "Merge the winner", "Merge the winner", concern=_RACE),
     Command(
-        "question_mark,f1",
-        "help",
-        "help",
-        "All keys and signs",
-        "Help",
-        "?",
+        "u",
+        "undo",
+        "undo",
+        "Take back the last kill, choice or pause",
+        "Undo",
+        short="undo",
+        rank=7,
+        concern=_RACE,
     ),
-    Command("q", "leave", "quit", "Leave; asks while the race is on", "Quit"),
+    Command(
+        "S",
+        "tell_all",
+        "tell all",
+        "Say something to all at work",
+        "Tell all",
+        rank=9,
+        concern=_RACE,
+    ),
+    Command(
+        "c",
+        "compare",
+        "compare",
+        "The worlds side by side, and any two of them",
+        "Compare",
+        rank=6,
+        concern=_RACE,
+    ),
+    Command(
+        "b",
+        "podium",
+        "podium",
+        "When it is decided: the podium, and back",
+        "Podium",
+        rank=6,
+        concern=_RACE,
+    ),
+    Command(
+        "t", "timeline", "time line", "Every event of the run", "Time line", rank=8, concern=_RACE
+    ),
+    Command(
+        "i", "issue", "issue", "The issue, its base and its run", "The issue", rank=8, concern=_RACE
+    ),
+    Command(
+        "M",
+        "mouse",
+        "mouse",
+        "Leave the mouse to the terminal, and back",
+        "Mouse on / off",
+        rank=9,
+        concern=_SCREEN,
+    ),
+    Command("question_mark,f1", "help", "help", "All keys and signs", "Help", "?", concern=_SCREEN),
+    Command("q", "leave", "quit", "Leave; asks while the race is on", "Quit", concern=_SCREEN),
 )
 DETACH = "Leave the screen; the race goes on without it"
 
@@ -112,8 +153,8 @@ MOVES = (
 )
 
 READING = (
-    (",  .", "Previous, next tab of a zoomed world; z or esc goes back"),
-    ("enter  space", "Fold the call, show the ends of its output, all of it"),
+    (",  .", "Previous, next tab of a zoomed world; z goes back"),
+    ("enter  space", "Fold the call, show its ends, show all of it"),
     ("[  ]  -  +", "Previous, next call; fold, unfold all"),
     ("/  n  N", "Search, also in the journal; next, previous match"),
     ("f  g", "The newest, and follow; the very first"),
@@ -157,10 +198,10 @@ def hints(
     zoomed: bool,
     attached: bool = False,
     *,
-    undo: bool = False,
+    undo: str = "",
 ) -> list[Hint]:
     """What the footer offers now: only what would do something."""
-    offered = {"help", "leave"} | ({"timeline", "issue"} if run.run_id else set())
+    offered = {"mouse", "help", "leave"} | ({"timeline", "issue"} if run.run_id else set())
     labels = {"zoom": "back" if zoomed else "zoom"}
     urgent = set()
     if world is not None:
@@ -187,6 +228,7 @@ def hints(
         offered.add("tell_all")
     if undo:
         offered.add("undo")
+        labels["undo"] = f"undo {undo}"
     if run.questions:
         offered.add("answer")
         urgent.add("answer")

@@ -52,5 +52,6 @@ class Deciding(RaceBase):
         self.podium.display = self._wanted and not self.board.zoomed
         if not self.podium.display:
             return hints
+        hints = [replace(one, label="panes") if one.action == "podium" else one for one in hints]
         self.podium.show(self.run_state, self.board.signs, self.board.focused_world, hints)
-        return [replace(one, label="panes") if one.action == "podium" else one for one in hints]
+        return hints

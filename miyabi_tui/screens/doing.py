@@ -52,14 +52,15 @@ class Doing(RaceBase):
         if world is None:
             return
         from miyabi_tui.screens.dialog import Question
+        from miyabi_tui.screens.killing import consequences
 
-        text = (
-            f"Its processes end now and it gets no score. Its worktree and branch stay; "
-            f"the other worlds go on. u brings it back at its last checkpoint, r at any.\n"
-            f"{world.id} is at step {world.step}."
-        )
         self._ask(
-            Question(f"Kill {world.id}?", text, f"kill {world.id}", "let it live"),
+            Question(
+                f"Kill {world.id}?",
+                consequences(self.run_state, world),
+                f"kill {world.id}",
+                "let it live",
+            ),
             lambda yes: self._answered(yes, why_not_kill, world.id, self._kill),
         )
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
+from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
@@ -16,10 +17,12 @@ from miyabi_tui.engine.state import RunState
 from miyabi_tui.screens.commands import MOVES, READING, commands
 from miyabi_tui.widgets.asking import STRATEGIES, complexity, money, spent
 from miyabi_tui.widgets.inert import one_line
+from miyabi_tui.widgets.wrap import breaks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from textual import events
     from textual.app import ComposeResult
 
     from miyabi_tui.screens.commands import Command
@@ -36,6 +39,8 @@ SIGNS = (
     ("» ↺ ≈", "your words, a turn from the cache, an estimate"),
 )
 KEY_COLUMN = 16
+BROAD = 150  # columns of the terminal from which there are two of text
+WIDEST, AROUND = 72, 6  # of the box, and of it what is not text
 
 
 class HelpScreen(ModalScreen[None]):
@@ -60,32 +65,66 @@ class HelpScreen(ModalScreen[None]):
         self._run = run or RunState()
 
     def compose(self) -> ComposeResult:
-        """One text that scrolls where the terminal is small."""
+        """A text that scrolls where the terminal is small; two side by side where it is wide."""
         with VerticalScroll(classes="dialog -help"):
-            yield Static(help_text(self._listed, self._run, self._replay), markup=False)
+            with Horizontal():
+                yield Static(id="help-keys", markup=False)
+                yield Static(id="help-more", markup=False)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Lay the texts out for this width."""
+        width = event.size.width
+        two = width >= BROAD
+        room = min(width * 96 // 100, WIDEST) - AROUND
+        keys, more = parts(self._listed, self._run, self._replay)
+        left, right = self.query_one("#help-keys", Static), self.query_one("#help-more", Static)
+        self.query_one(".dialog").set_class(two, "-two")
+        left.update(laid_out(keys if two else [*keys, *more], room))
+        right.update(laid_out(more, room) if two else "")
+        right.display = two
 
     def action_close(self) -> None:
         """Close."""
         self.dismiss(None)
 
 
-def help_text(listed: Sequence[Command], run: RunState, replay: Sequence[Command] = ()) -> Content:
-    """The whole page; of a replay its own keys first."""
-    lines: list[Content] = []
+Part = tuple[str, list[tuple[str, str]]]
+"""A heading, and keys with what they do."""
+
+
+def parts(
+    listed: Sequence[Command], run: RunState, replay: Sequence[Command] = ()
+) -> tuple[list[Part], list[Part]]:
+    """The keys, of a replay its own first; then all else."""
+    keys: list[Part] = []
     if replay:
-        lines.append(Content.styled("The replay", "bold $ink-strong"))
-        lines += [*(_line(one.key, one.help) for one in replay), Content("")]
-    lines.append(Content.styled("The focused world", "bold $ink-strong"))
-    lines += [_line(one.key, one.help) for one in listed]
-    lines += [Content(""), Content.styled("Moving", "bold $ink-strong")]
-    lines += [_line(keys, what) for keys, what in MOVES]
-    lines += [Content(""), Content.styled("Reading a world", "bold $ink-strong")]
-    lines += [_line(keys, what) for keys, what in READING]
-    lines += [Content(""), Content.styled("Signs", "bold $ink-strong")]
-    lines += [_line(signs, what) for signs, what in SIGNS]
+        keys.append(("The replay", [(one.key, one.help) for one in replay]))
+    for concern, found in groupby(listed, lambda one: one.concern):
+        keys.append((str(concern), [(one.key, one.help) for one in found]))
+    more: list[Part] = [
+        ("Moving", list(MOVES)),
+        ("Reading a world", list(READING)),
+        ("Signs", list(SIGNS)),
+    ]
     if run.run_id:
-        lines += [Content(""), Content.styled("This run", "bold $ink-strong")]
-        lines += [_line(name, what) for name, what in facts(run) if what]
+        more.append(("This run", [one for one in facts(run) if one[1]]))
+    return keys, more
+
+
+def laid_out(found: Sequence[Part], width: int) -> Content:
+    """Headings, and below each a row for each key; what does not fit goes on under its like."""
+    lines: list[Content] = []
+    for heading, rows in found:
+        lines += [Content("")] if lines else []
+        lines.append(Content.styled(heading, "bold $ink-strong"))
+        for keys, what in rows:
+            starts = [0, *breaks(what, width - KEY_COLUMN)]
+            for start, stop in zip(starts, [*starts[1:], len(what)], strict=True):
+                sign = keys if start == 0 else ""
+                lines.append(
+                    Content.styled(f"{sign:<{KEY_COLUMN}}", "$ink-accent")
+                    + Content.styled(what[start:stop].rstrip(), "$ink-text")
+                )
     return Content("\n").join(lines)
 
 
@@ -116,9 +155,3 @@ def _apart(run: RunState) -> list[tuple[str, str]]:
         return []
     first, *others = map(one_line, safety.isolation(run.sandbox))
     return [("isolation", first.removeprefix("isolation: ")), *(("", one) for one in others)]
-
-
-def _line(keys: str, what: str) -> Content:
-    return Content.styled(f"{keys:<{KEY_COLUMN}}", "$ink-accent") + Content.styled(
-        what, "$ink-text"
-    )

@@ -9,6 +9,7 @@ from textual.content import Content
 from textual.widgets import Button, Input, Static
 
 from miyabi_tui.engine import safety
+from miyabi_tui.engine.events import MergePolicy
 from miyabi_tui.engine.scoring.score import PART_POINTS, Part
 from miyabi_tui.engine.state import WorldState, WorldStatus, rank_key
 from miyabi_tui.screens.dialog import Question
@@ -134,7 +135,17 @@ def consequences(run: RunState, world: WorldState) -> list[str]:
         lines.append("The other worlds' worktrees and branches stay.")
     if not world.ended:
         lines.append(f"{world.id} is still {world.status}: what it has done so far counts.")
+    lines.append(_what_then(run))
     return lines
+
+
+def _what_then(run: RunState) -> str:
+    """What becomes of the winner, and how long it can be taken back."""
+    if run.merge is MergePolicy.AUTO and run.merge_failed is None:
+        return f"It is then merged into {run.target} at once; u cannot take that back."
+    if run.merge is MergePolicy.NEVER:
+        return f"Nothing is merged, and the run ends with it; later: miyabi merge {run.run_id}"
+    return "Nothing is merged before you press m; until then u takes the choice back."
 
 
 def against(run: RunState, world: WorldState) -> str:

@@ -128,7 +128,7 @@ class RaceScreen(Looking, Doing, Deciding, Reaching):
     def offered(self) -> list[Hint]:
         """What the footer offers now."""
         run, attached = self.run_state, self._control.attached
-        return hints(run, self.world, self.board.zoomed, attached, undo=self._undo.possible(run))
+        return hints(run, self.world, self.board.zoomed, attached, undo=self._undo.offers(run))
 
     def listed(self) -> tuple[Command, ...]:
         """What the palette and the help list."""

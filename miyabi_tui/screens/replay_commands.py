@@ -124,4 +124,7 @@ def replay_hints(run: RunState, *, playing: bool, ended: bool, diverged: bool) -
         made.append(Hint(keys, "world", "turn(1)", short="go", rank=5))
     if run.worlds:
         made += [Hint("z", "zoom", "zoom", rank=5), Hint("d", "diff", "diff", rank=5)]
+    if run.run_id:
+        others = [("c", "compare"), ("t", "time line"), ("i", "issue")]
+        made += [Hint(key, label, label.replace(" ", ""), rank=7) for key, label in others]
     return [*made, Hint("?", "help", "help"), Hint("q", "quit", "leave")]

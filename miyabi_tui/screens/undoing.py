@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from miyabi_tui.engine.control import Fork
-from miyabi_tui.engine.state import WorldStatus, step_name
+from miyabi_tui.engine.events import MergePolicy
+from miyabi_tui.engine.state import WorldStatus, rank_key, step_name
 from miyabi_tui.screens.refusals import why_not_go_back, why_not_unpick
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ class Picked:
             control.pick(self.before)
             return f"{self.before} is your choice again, as before."
         control.unpick()
-        said = f"The choice of {self.world} is taken back: the evidence chooses."
+        said = f"The choice of {self.world} is taken back: {by_evidence(run)}."
         if self.ended is not None:
             said += f" It had ended {names(self.ended.worlds)}: undo again brings back who was."
         return said
@@ -165,10 +166,12 @@ class Undo:
         """It goes on by the person's own key: that needs no second way back."""
         self._deeds = [one for one in self._deeds if one != Paused(world)]
 
-    def possible(self, run: RunState) -> bool:
-        """Whether `u` would do something."""
+    def offers(self, run: RunState) -> str:
+        """What `u` would take back, in a word; empty where it would do nothing."""
         deed = self._next(run)
-        return deed is not None and not deed.why_moot(run) and not deed.why_not(run)
+        if deed is None or deed.why_moot(run) or deed.why_not(run):
+            return ""
+        return deed.name.split()[0]
 
     def undo(self, run: RunState, control: Control) -> tuple[str, bool]:
         """Take the last deed back; what to say, and whether it was done.
@@ -196,6 +199,21 @@ class Undo:
             return self._deeds[-1]
         chosen = run.picked or (run.winner if run.winner_by_person else None)
         return Picked(chosen) if chosen and not why_not_unpick(run) else None
+
+
+def by_evidence(run: RunState) -> str:
+    """Who wins without a choice by hand, as far as that is known."""
+    if any(not one.ended for one in run.worlds):
+        return "the evidence chooses when all are done"
+    best = min((one for one in run.worlds if one.eligible), key=rank_key, default=None)
+    if best is None:
+        return "by the evidence no world may win"
+    then = f", and is merged into {run.target} at once" if _merges_at_once(run) else ""
+    return f"by the evidence {best.id} wins{then}"
+
+
+def _merges_at_once(run: RunState) -> bool:
+    return run.merge is MergePolicy.AUTO and run.merge_failed is None
 
 
 def names(worlds: Sequence[WorldId]) -> str:

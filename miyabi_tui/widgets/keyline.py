@@ -35,8 +35,11 @@ class Hint:
     rank: int = 0
 
 
+MORE = Hint("…", "", "")  # some had no room: the help has them all
+
+
 class KeyLine(ReadyRows):
-    """One row of hints; where there is no room for all, the last two stay."""
+    """One row of hints; where there is no room for all, the last two stay, and a sign says so."""
 
     class Chosen(Message):
         """A hint was clicked."""
@@ -68,25 +71,28 @@ class KeyLine(ReadyRows):
         room = width - 1 + GAP  # after the last one there is none
         if sum(map(_width, shown)) > room:
             shown = [replace(hint, label=hint.short or hint.label) for hint in shown]
-        while len(shown) > LAST and sum(map(_width, shown)) > room:
-            del shown[max(range(len(shown) - LAST), key=lambda at: (shown[at].rank, at))]
+        if len(shown) > LAST and sum(map(_width, shown)) > room:
+            while len(shown) > LAST and sum(map(_width, shown)) + _width(MORE) > room:
+                del shown[max(range(len(shown) - LAST), key=lambda at: (shown[at].rank, at))]
+            shown.insert(len(shown) - LAST, MORE)
         spans: list[Span] = [(" ", "text")]
         self._targets = []
         x = 1
         for hint in shown:
             self._targets.append((range(x, x + _width(hint) - GAP), hint.action))
             spans += [(hint.key, "warn" if hint.urgent else "strong")]
-            spans += [(f" {hint.label}", "warn" if hint.urgent else "dim"), (" " * GAP, "text")]
+            said = f" {hint.label}" if hint.label else ""
+            spans += [(said, "warn" if hint.urgent else "dim"), (" " * GAP, "text")]
             x += _width(hint)
         return [strip_of(spans[:-1] if shown else spans, width, self.ink)]
 
     def on_click(self, event: events.Click) -> None:
         """A click on a hint is its key."""
         for cells_, action in self._targets:
-            if event.x in cells_:
+            if event.x in cells_ and action:
                 event.stop()
                 self.post_message(self.Chosen(self, action))
 
 
 def _width(hint: Hint) -> int:
-    return cells(hint.key) + cells(hint.label) + 1 + GAP
+    return cells(hint.key) + (cells(hint.label) + 1 if hint.label else 0) + GAP

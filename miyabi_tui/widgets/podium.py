@@ -13,13 +13,13 @@ from miyabi_tui.widgets.asking import spent
 from miyabi_tui.widgets.inert import one_line
 from miyabi_tui.widgets.palette import inks
 from miyabi_tui.widgets.rows import ReadyRows, Span, strip_of
+from miyabi_tui.widgets.wheel import Wheel
 from miyabi_tui.widgets.words import asks_for_a_pick, calm_ink, clock, points
 from miyabi_tui.widgets.wrap import breaks, cells
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from textual import events
     from textual.strip import Strip
 
     from miyabi_tui.engine.state import WorldState
@@ -31,7 +31,6 @@ NAME, SIGN, TOTAL, PART = 12, 14, 7, 12
 LEAST_PARTS = NAME + SIGN + TOTAL + 5 * PART + 2
 SHORT_PART = 5
 INDENT = "    "
-WHEEL = 3
 
 
 def decided(run: RunState) -> bool:
@@ -40,7 +39,7 @@ def decided(run: RunState) -> bool:
     return scored and (run.winner is not None or run.finished or asks_for_a_pick(run))
 
 
-class Podium(ReadyRows):
+class Podium(Wheel, ReadyRows):
     """Over the board; scrolls where not all of it fits."""
 
     GROUND = "background"
@@ -76,7 +75,11 @@ class Podium(ReadyRows):
             rows += [self._world(one, width), *self._lost(one.world, width)]
         rows += [strip_of((), width, self.ink), *self._now(width)]
         self._top = max(0, min(self._top, len(rows) - height))
-        return rows[self._top : self._top + height]
+        shown = rows[self._top : self._top + height]
+        below = len(rows) - self._top - height
+        if below > 0 and shown:
+            shown[-1] = strip_of([(f" ↓ {below + 1} more below ", "band")], width, self.ink)
+        return shown
 
     def _head(self, width: int) -> list[Strip]:
         """Why it won; how, stands in the head line."""
@@ -140,21 +143,18 @@ class Podium(ReadyRows):
         ]
 
     def _now(self, width: int) -> list[Strip]:
-        """What can be done now, each with its key."""
-        spans: list[Span] = [(" ", "text")]
+        """What can be done now, each with its key, in as many rows as that takes."""
+        rows: list[list[Span]] = [[(" ", "text")]]
+        used = 1
         for hint in self._hints:
-            spans += [(hint.key, "warn" if hint.urgent else "strong"), (f" {hint.label}   ", "dim")]
-        return [strip_of(spans, width, self.ink)]
-
-    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        """The wheel scrolls back."""
-        event.stop()
-        self.scroll_rows(-WHEEL)
-
-    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        """The wheel scrolls on."""
-        event.stop()
-        self.scroll_rows(WHEEL)
+            said = f" {hint.label}   "
+            size = cells(hint.key + said)
+            if used > 1 and used + len(said.rstrip()) + cells(hint.key) > width:
+                rows.append([(" ", "text")])
+                used = 1
+            rows[-1] += [(hint.key, "warn" if hint.urgent else "strong"), (said, "dim")]
+            used += size
+        return [strip_of(spans, width, self.ink) for spans in rows]
 
 
 def _spans(text: str, room: int) -> list[tuple[int, int]]:

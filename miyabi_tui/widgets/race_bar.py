@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from miyabi_tui.widgets.words import Sign
 
 METER = 8
-LEAST_CELL = 9
+LEAST_CELL = 10  # a mark, the key, a sign and a score
+NEEDED, WISHED = 1, 3  # the ranks that a name is shortened for: to its key, to three letters
+LONG, SHORT = 20, 3  # letters of a name
 
 
 class RaceBar(ReadyRows):
@@ -60,34 +62,37 @@ class RaceBar(ReadyRows):
     def make(self, width: int, height: int) -> list[Strip]:
         """The cells, as wide as there is room for; what does not fit goes by rank."""
         self._cells = []
-        shown = self._ranked[: max(1, width // LEAST_CELL)]
-        if not shown:
+        if not self._ranked:
             return []
+        shown, more = self._ranked, ""
+        if width < len(shown) * LEAST_CELL:
+            kept = max(1, (width - len(f" +{len(shown)} ")) // LEAST_CELL)
+            shown, more = shown[:kept], f" +{len(shown) - kept} "
+        room = width - len(more)
+        stops = [room * (index + 1) // len(shown) for index in range(len(shown))]
+        sizes = [stop - start for start, stop in zip([0, *stops], stops, strict=False)]
+        letters = _letters(shown, min(sizes) - 2)
         strips, x = [], 0
-        for index, one in enumerate(shown):
-            stop = width * (index + 1) // len(shown)
+        for index, (one, size) in enumerate(zip(shown, sizes, strict=True)):
             world = one.world.id
             ink = inks(self, self.GROUND, world)
             focused = world is self._focused
-            before: list[Span] = [("▸", "world") if focused else ("›" if index else " ", "faint")]
-            strips.append(strip_of([*before, *self._cell(one, stop - x - 1)], stop - x, ink))
-            self._cells.append((range(x, stop), world))
-            x = stop
+            mark: Span = ("▸", "world") if focused else ("›" if index else " ", "faint")
+            strips.append(strip_of([mark, *self._cell(one, letters, size - 2)], size, ink))
+            self._cells.append((range(x, x + size), world))
+            x += size
+        if more:
+            strips.append(strip_of([(more, "dim")], len(more), self.ink))
         return [Strip.join(strips)]
 
-    def _cell(self, one: Standing, width: int) -> list[Span]:
-        """Place, name and state; then as much of the standing as there is room for."""
-        world = one.world
-        sign = self._signs.get(world.id)
-        name = f"{world.id.key} {world.id}"
+    def _cell(self, one: Standing, letters: int, room: int) -> list[Span]:
+        """Key, name and state; then as much of the standing as there is room for."""
+        sign = self._signs.get(one.world.id)
         head: list[Span] = [
-            (f" {name} ", "name"),
+            (_name(one, letters), "name"),
             (f"{sign.symbol} " if sign else "", calm_ink(sign.ink if sign else "text")),
         ]
-        if sum(cells(text) for text, _ in head) + 3 > width:
-            head[0] = (f" {world.id.key} {world.id[:3]} ", head[0][1])
-        room = width - sum(cells(text) for text, _ in head) - 1
-        return [*head, *_fitting(_parts(one), room)]
+        return [*head, *_fitting(_parts(one), room - sum(cells(text) for text, _ in head))]
 
     def on_click(self, event: events.Click) -> None:
         """A click on a world turns to it."""
@@ -129,6 +134,27 @@ def _meter(share: float) -> list[Span]:
     return [("━" * full, "world"), ("╌" * (METER - full), "faint")]
 
 
+def _name(one: Standing, letters: int) -> str:
+    world = one.world.id
+    return f" {world.key} {world[:letters]} " if letters else f" {world.key} "
+
+
+def _letters(shown: Sequence[Standing], room: int) -> int:
+    """How much of the names there is room for: the same for all, so that they can be compared."""
+    for most, forms in ((WISHED, (LONG, SHORT)), (NEEDED, (LONG, SHORT, 0)), (-1, (SHORT,))):
+        for letters in forms:
+            if all(_has_room(one, letters, room, most) for one in shown):
+                return letters
+    return 0
+
+
+def _has_room(one: Standing, letters: int, room: int, most: int) -> bool:
+    """Whether the name leaves room for what counts up to this rank; for the last, for one part."""
+    parts = sorted((part for part in _parts(one) if part[0] <= most), key=lambda part: part[0])
+    needed = parts[:1] if most == NEEDED else parts
+    return cells(_name(one, letters)) + 2 + _length(needed) <= room
+
+
 def _fitting(parts: Sequence[tuple[int, list[Span]]], room: int) -> list[Span]:
     left = list(parts)
     while left and _length(left) > room:
@@ -140,6 +166,5 @@ def _fitting(parts: Sequence[tuple[int, list[Span]]], room: int) -> list[Span]:
 
 
 def _length(parts: Sequence[tuple[int, list[Span]]]) -> int:
-    return sum(cells(text) + 1 for _, part in parts for text, _ in part[:1]) + sum(
-        cells(text) for _, part in parts for text, _ in part[1:]
-    )
+    """The width of these parts with a blank between two of them."""
+    return sum(cells(text) for _, part in parts for text, _ in part) + max(0, len(parts) - 1)
