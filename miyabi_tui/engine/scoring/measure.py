@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
+import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from xml.etree import ElementTree
@@ -16,6 +18,7 @@ from miyabi_tui.engine.scoring import testcode
 from miyabi_tui.engine.scoring.careful import read_plain, remove_plain
 from miyabi_tui.engine.scoring.findings import read_bandit, read_ruff
 from miyabi_tui.engine.scoring.junit import Outcome, TestReport, read_junit
+from miyabi_tui.engine.scoring.known import Known, change, contents
 from miyabi_tui.engine.scoring.measurement import REPORT, Measurement, tampering
 from miyabi_tui.engine.scoring.runners import read_output
 from miyabi_tui.engine.scoring.told import new_word, read_lines, told
@@ -46,7 +49,10 @@ LARGEST_JSON = 500_000_000  # bytes of what ruff says of a large project
 COMPLEXITY = "C901"
 SCANNED_AT_ONCE = 500  # files of one command line
 SCANNER = "miyabi_tui.engine.security.scan"
+BANDIT = "miyabi_tui.engine.security.bandit"
 NOTHING = os.devnull  # bandit leaves out every path that holds one of its exclusions
+_SCANNED: Known[tuple[Finding, ...]] = Known()  # by bandit
+_ANALYSED: Known[Report] = Known()
 
 
 class _Lint(NamedTuple):
@@ -160,16 +166,12 @@ class Measurer:
             command, cwd=self._root, time_limit=self._time_limit, env=env, keep=KEEP
         )
 
-    async def _report(self, name: str, module: str, *args: str) -> tuple[Any, str]:
-        """Run one of miyabi's own tools; its JSON report, and how it ended where there is none.
-
-        -P keeps the worktree out of the import path: a file named bandit.py there changes nothing.
-        """
+    async def _report(self, name: str, command: Sequence[str]) -> tuple[Any, str]:
+        """Run one of miyabi's own tools; its JSON report, and how it ended where there is none."""
         report = self._scratch / name
         await anyio.to_thread.run_sync(remove_plain, report)
-        command = (*self._before, sys.executable, "-P", "-m", module, *args)
         result = await self._outside.exec(
-            command, cwd=self._root, time_limit=self._time_limit, keep=KEEP
+            (*self._before, *command), cwd=self._root, time_limit=self._time_limit, keep=KEEP
         )
         data = await anyio.to_thread.run_sync(_read_json, report)
         return data, "" if data is not None else f"not measured: {_end(result)}"
@@ -290,13 +292,13 @@ class Measurer:
 
     async def _ruff(self, *options: str) -> tuple[tuple[Finding, ...], str]:
         """Ruff's findings; it never mends, whatever the project's settings say."""
-        report, remark = await self._report(
-            "ruff.json",
-            "ruff",
+        command = (
+            *_ruff(),
             *("check", "--no-cache", "--exit-zero", "--ignore-noqa", "--output-format", "json"),
             *("--no-fix", "--no-fix-only", "--output-file", str(self._scratch / "ruff.json")),
             *(*options, "."),
         )
+        report, remark = await self._report("ruff.json", command)
         return read_ruff(report, self._root) or (), remark
 
     async def _other_linter(self) -> _Lint:
@@ -313,32 +315,68 @@ class Measurer:
     async def _scan(self, python: Sequence[str]) -> _Scan:
         if not self._python:
             return _Scan(remark="not measured: bandit reads Python only")
-        findings: list[Finding] = []
-        for first in range(0, len(python), SCANNED_AT_ONCE):
-            report, remark = await self._report(
-                "bandit.json",
-                "bandit",
-                *("-q", "-f", "json", "-o", str(self._scratch / "bandit.json"), "--exit-zero"),
-                *("--ignore-nosec", "-x", NOTHING),
-                *("--", *python[first : first + SCANNED_AT_ONCE]),
-            )
+        before = await anyio.to_thread.run_sync(contents, self._root, python)
+        found = {name: _SCANNED.get(content) for name, content in before.items()}
+        new = [name for name in python if found[name] is None]
+        remark = ""
+        for first in range(0, len(new), SCANNED_AT_ONCE):
+            some = new[first : first + SCANNED_AT_ONCE]
+            read, remark = await self._bandit(some)
             if remark:
-                return _Scan(tuple(findings), remark)
-            findings.extend(read_bandit(report) or ())
-        return _Scan(tuple(findings))
+                break
+            after = await anyio.to_thread.run_sync(contents, self._root, some)
+            for name in some:
+                found[name] = findings = read.get(name, ())
+                if after[name] == before[name]:
+                    _SCANNED.put(before[name], findings)
+        return _Scan(tuple(one for name in python for one in found[name] or ()), remark)
+
+    async def _bandit(self, files: Sequence[str]) -> tuple[dict[str, tuple[Finding, ...]], str]:
+        """Bandit's findings by file, or why there are none."""
+        command = (
+            *_module(BANDIT),
+            *("-q", "-f", "json", "-o", str(self._scratch / "bandit.json"), "--exit-zero"),
+            *("--ignore-nosec", "-x", NOTHING, "--", *files),
+        )
+        report, remark = await self._report("bandit.json", command)
+        found: dict[str, tuple[Finding, ...]] = {}
+        for one in read_bandit(report) or ():
+            found[one.path] = (*found.get(one.path, ()), one)
+        return found, remark
 
     async def _threats(self) -> Report:
         """What the change brings that the base has not, by the analyses of `security`."""
         if self.versions is None or self.versions.remark:
             return Report((), self.versions.remark if self.versions else "")
+        known = await anyio.to_thread.run_sync(change, self.versions)
+        if same := _ANALYSED.get(known):
+            return same
         asked, report = self._scratch / "changed.json", self._scratch / "threats.json"
         content = request(self.versions.new, self.versions.old, self.versions.files)
         await anyio.to_thread.run_sync(asked.write_bytes, content)
-        found, remark = await self._report(report.name, SCANNER, str(asked), str(report))
+        command = (*_module(SCANNER), str(asked), str(report))
+        found, remark = await self._report(report.name, command)
         read = read_report(found)
         if read is None:
             return Report((), remark or "not measured: the scanner's report is none")
+        if not read.remark:
+            _ANALYSED.put(known, read)
         return read
+
+
+def _module(name: str) -> tuple[str, ...]:
+    """A module of ours as a command.
+
+    -P keeps the worktree out of the import path: a file named bandit.py there changes nothing.
+    """
+    return (sys.executable, "-P", "-m", name)
+
+
+@functools.cache
+def _ruff() -> tuple[str, ...]:
+    """The ruff that was installed with us; by its module where its program is elsewhere."""
+    program = Path(sysconfig.get_path("scripts")) / "ruff"
+    return (str(program),) if program.is_file() else _module("ruff")
 
 
 def _program(root: Path, python: str | None) -> str:
