@@ -153,9 +153,13 @@ def _without(folder: Path, secrets: tuple[Path, ...]) -> Iterable[Path]:
 
     Landlock can only add: what a folder is given, all below it has.
     """
-    within = [one for one in secrets if one.is_relative_to(folder)]
+    within = tuple(one for one in secrets if one.is_relative_to(folder))
     if not within:
         yield folder
     elif folder not in within:
+        ways = {one.relative_to(folder).parts[0] for one in within}
         for one in sorted(folder.iterdir()):
-            yield from _without(one, secrets)
+            if one.name in ways:
+                yield from _without(one, within)
+            else:
+                yield one

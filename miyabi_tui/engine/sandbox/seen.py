@@ -6,6 +6,7 @@ other people's files.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -97,5 +98,11 @@ def _linked(environment: Path) -> set[Path]:
     """Where the packages and programs of a virtual environment are that are only linked into it."""
     if not (environment / "pyvenv.cfg").is_file():
         return set()
-    entries = [*environment.glob("lib/python*/site-packages/*"), *environment.glob("bin/*")]
-    return {Path(os.path.realpath(one)).parent for one in entries if one.is_symlink()}
+    targets = set()
+    for one in (*environment.glob("lib/python*/site-packages/*"), *environment.glob("bin/*")):
+        with contextlib.suppress(OSError):  # no link, or gone meanwhile
+            targets.add(os.path.join(one.parent, os.readlink(one)))
+    links = {one for one in targets if os.path.islink(one)}
+    folders = {os.path.dirname(one) for one in targets - links}  # few: most are neighbours
+    found = {Path(os.path.realpath(one)).parent for one in links}
+    return found | {Path(os.path.realpath(one)) for one in folders}
