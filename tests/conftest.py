@@ -5,13 +5,15 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+import tests.known_styles
 import tests.settling
-import tests.snapshot_support  # noqa: F401  pilots wait for the app; snapshots are in snapshots/
+import tests.snapshot_support  # noqa: F401  styles parsed once; pilots wait for the app; snapshots/
 from tests.lean import make_environment
 from tests.repositories import Repository
 
@@ -24,18 +26,24 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
+# pytest writes each test file anew for its asserts, 13 s for all: kept, whatever is set.
+sys.dont_write_bytecode = False
+
 MOST_WORKERS = 4  # a container may be told of cores that it has no share of
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """A worker for each core, where whole folders are tested; none for a few files.
+    """Where whole folders are tested, half as many again as cores; none for a few files.
+
+    A worker waits as long as it works: for what it has started, and for screens to come to rest.
 
     None also where pictures are accepted: only one process knows which of them are no longer used.
     """
     whole = any(Path(one).is_dir() for one in config.args)
     if not whole or config.getoption("update_snapshots"):
         return 0
-    return min(len(os.sched_getaffinity(0)), MOST_WORKERS)
+    cores = len(os.sched_getaffinity(0))
+    return min(cores + cores // 2, MOST_WORKERS)
 
 
 @pytest.hookimpl(trylast=True)

@@ -24,6 +24,7 @@ ISSUE = e.Issue("issue-7", "add() subtracts", "`add(2, 3)` gives -1.", 7)
 WRONG = "def add(a, b):\n    return a - b\n"
 RIGHT = "def add(a, b):\n    return a + b\n"
 TEST = "from calc.ops import add\n\n\ndef test_add():\n    assert add(2, 3) == 5\n"
+QUICK = "addopts = '-p no:unraisableexception -p no:threadexception'\n"  # five collections less
 MORE = "\n\ndef test_add_zero():\n    assert add(0, 0) == 0\n"
 
 
@@ -39,7 +40,7 @@ def make_project(folder: Path) -> Path:
         "calc/__init__.py": "",
         "calc/ops.py": WRONG,
         "tests/test_ops.py": TEST,
-        "pyproject.toml": "[tool.pytest.ini_options]\ntestpaths = ['tests']\n",
+        "pyproject.toml": f"[tool.pytest.ini_options]\ntestpaths = ['tests']\n{QUICK}",
         ".gitignore": "__pycache__/\n",
     }.items():
         path = folder / name
