@@ -12,7 +12,6 @@ from textual.filter import LineFilter, NoColor
 from miyabi_tui import terminal_kind
 from miyabi_tui.paced_app import PacedApp
 from miyabi_tui.styles.few_colours import OURS, themes
-from miyabi_tui.styles.parsed import ParsedOnce
 from miyabi_tui.styles.themes import variable_defaults
 from miyabi_tui.terminal_ground import Question
 from miyabi_tui.terminal_kind import FEW, MANY, NONE, TRUE, Look
@@ -56,7 +55,6 @@ class DrawnApp(PacedApp):
             self.register_theme(theme)
         self.theme = OURS[self.look.theme].name
         self._chosen = self.theme
-        self.stylesheet = ParsedOnce.instead_of(self.stylesheet, self.get_css_variables())
         if self.look.calm:
             self.animation_level = "none"
 
