@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import select
 import signal
 import statistics
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 ROWS, COLUMNS = 50, 200
+_ANSWERS = {b"\x1b[6n": b"\x1b[1;1R", b"\x1b[c": b"\x1b[?62c"}
 NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
 
 
@@ -45,8 +47,13 @@ def verdict(what: str, ratio: float, bound: float) -> bool:
     return kept
 
 
-def first_frame_seconds(argv: Sequence[str], marker: bytes, env: Mapping[str, str]) -> float:
-    """Wall seconds until `marker` is written to a real terminal of 200×50."""
+def first_frame_seconds(
+    argv: Sequence[str], marker: bytes, env: Mapping[str, str], key: bytes = b"", shown: bytes = b""
+) -> float:
+    """Wall seconds until `marker`, a pattern, is written to a real terminal of 200×50.
+
+    With a key, until that is pressed then and answered by `shown`.
+    """
     started = time.perf_counter()
     pid, terminal = pty.fork()
     if pid == 0:
@@ -56,10 +63,16 @@ def first_frame_seconds(argv: Sequence[str], marker: bytes, env: Mapping[str, st
     try:
         ioctl(terminal, TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
         seen = b""
-        while marker not in seen:
+        while not re.search(marker, seen):
             if not select.select([terminal], [], [], 20)[0]:
                 raise TimeoutError(f"{argv} never painted {marker!r}: {seen[-500:]!r}")
-            seen += os.read(terminal, 65536)
+            data = os.read(terminal, 65536)
+            seen += data
+            for question, answer in _ANSWERS.items():
+                os.write(terminal, answer * data.count(question))
+            if key and re.search(marker, seen):
+                os.write(terminal, key)
+                marker, key, seen = shown, b"", b""
         return time.perf_counter() - started
     finally:
         os.kill(pid, signal.SIGKILL)

@@ -1,6 +1,6 @@
 """`python -m miyabi_tui` is the command `miyabi`."""
 
-from miyabi_tui.cli import main
+from miyabi_tui.entry import main
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -6,19 +6,30 @@ import argparse
 import io
 import os
 import sys
-from typing import TYPE_CHECKING
 
-from miyabi_tui import __version__
+from miyabi_tui import __version__, splash
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing itself is heavy here
+    from typing import NoReturn
+
     from miyabi_tui.engine.errors import MiyabiError
 
 WINNER, NO_WINNER, WRONG_USE, INTERRUPTED = 0, 1, 2, 3
 
 
+class Parser(argparse.ArgumentParser):
+    """One whose words are seen."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, and leave."""
+        splash.leave()
+        super().error(message)
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    main = argparse.ArgumentParser(
+    main = Parser(
         prog="miyabi",
         description="Race five AI coding agents on one issue and merge the best.",
         epilog="Try it without a key: miyabi demo",
@@ -75,7 +86,7 @@ def _costs(costs: argparse.ArgumentParser) -> None:
     costs.add_argument("--json", action="store_true", help="print JSON")
 
 
-def _keeping(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _keeping(commands: argparse._SubParsersAction[Parser]) -> None:
     archive = commands.add_parser("archive", help="list what is kept of each run")
     archive.add_argument("run", nargs="?", default="", help="the run's id or its beginning (all)")
     restore = commands.add_parser("restore", help="give back what a world held, as a branch")
@@ -300,6 +311,7 @@ def _start(command_line: argparse.ArgumentParser) -> int:
     from miyabi_tui import starting
 
     if why := starting.why_not():
+        splash.leave()
         command_line.print_help()
         print(f"\n{why}")
         return WRONG_USE
@@ -308,8 +320,7 @@ def _start(command_line: argparse.ArgumentParser) -> int:
     try:
         words = starting.words(command_line)
     except MiyabiError as error:
-        _tell(error)
-        return WRONG_USE
+        return _failed(error, WRONG_USE)
     return _carry_out(command_line.parse_args(words)) if words else WINNER
 
 
@@ -325,18 +336,18 @@ def _carry_out(args: argparse.Namespace) -> int:
             with ending.reader_may_go():
                 code = getattr(commands, args.command)(args)
         except UsageError as error:
-            _tell(error)
-            return WRONG_USE
+            return _failed(error, WRONG_USE)
         except MiyabiError as error:
-            _tell(error)
-            return NO_WINNER
+            return _failed(error, NO_WINNER)
         return code
 
 
-def _tell(error: MiyabiError) -> None:
+def _failed(error: MiyabiError, code: int) -> int:
     """Say what went wrong; git and providers may have named a key in their own words."""
     from miyabi_tui.engine.masking import Masker
 
+    splash.leave()
     masker = Masker()
     masker.learn(os.environ)
     print(masker.mask(f"miyabi: {error}"), file=sys.stderr)
+    return code

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import html
 import os
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from textual.filter import LineFilter, NoColor
 
-from miyabi_tui import terminal_kind
+from miyabi_tui import splash, terminal_kind
+from miyabi_tui.kept_sheet import KeptSheet
 from miyabi_tui.paced_app import PacedApp
 from miyabi_tui.styles.few_colours import OURS, themes
 from miyabi_tui.styles.themes import variable_defaults
@@ -55,6 +55,7 @@ class DrawnApp(PacedApp):
             self.register_theme(theme)
         self.theme = OURS[self.look.theme].name
         self._chosen = self.theme
+        self.stylesheet = KeptSheet(variables=self.get_css_variables())
         if self.look.calm:
             self.animation_level = "none"
 
@@ -62,6 +63,7 @@ class DrawnApp(PacedApp):
         """Ours, where nobody asks for another and the system has it."""
         found = super().get_driver_class()
         if found.__name__ != "LinuxDriver":
+            splash.leave()  # it begins with a terminal of its own
             return found
         from miyabi_tui.driver import ScreenDriver
 
@@ -80,6 +82,8 @@ class DrawnApp(PacedApp):
         picture = super().export_screenshot(**options)
         if self.look.unicode:
             return picture
+        import html
+
         return "".join(sign if sign.isascii() else html.escape(plain(sign)) for sign in picture)
 
     def on_terminal_answered(self, message: TerminalAnswered) -> None:

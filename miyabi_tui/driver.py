@@ -14,6 +14,7 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.events import CursorPosition
 from textual.message import Message
 
+from miyabi_tui import splash
 from miyabi_tui.terminal_ground import EXPECTED, Answer, Ear
 from miyabi_tui.thin import Thinner
 from miyabi_tui.widgets.signs import plain
@@ -102,11 +103,14 @@ class ScreenDriver(LinuxDriver):
         self._question = app.question
         self._written = 0
         self._frame: list[str] | None = None  # of a frame under way, what is written so far
+        self._there = False
         # GNU screen's terminals erase to the ground of their own, not to the pen's
         self._thinner = Thinner(erases=not os.environ.get("TERM", "").startswith("screen"))
 
     def write(self, data: str) -> None:
         """Write to the terminal, in ASCII where it has nothing else."""
+        if self._there and data == splash.OTHER_SCREEN:  # its second time would blank it
+            return
         shown = self._thinner.thin(data if self._unicode else plain(data))
         self._written += len(shown) if shown.isascii() else len(shown.encode("utf-8", "replace"))
         if self._frame is None:
@@ -141,7 +145,9 @@ class ScreenDriver(LinuxDriver):
     def start_application_mode(self) -> None:
         """Take the terminal; it was quiet since the question, and is given back as before that."""
         self._thinner.forget()
+        self._there = splash.taken()
         super().start_application_mode()  # type: ignore[no-untyped-call]
+        self._there = False
         if self._question.settings is not None and self.attrs_before is not None:
             self.attrs_before = self._question.settings
         if self._writer_thread is not None:

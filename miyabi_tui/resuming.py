@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from miyabi_tui import paths
+from miyabi_tui import paths, splash
 from miyabi_tui.engine.errors import UsageError
 from miyabi_tui.engine.recovery import RecoveryManager
 from miyabi_tui.engine.repo.git import open_repository
@@ -63,6 +63,7 @@ def offer(row: RunRow, title: str) -> bool:
     """
     same = row.title == title
     choices = "[Y/n]" if same else "[y/N]"
+    splash.leave()
     print(told(row))
     try:
         answer = input(f"Go on with it instead of a new run? {choices} ").strip().lower()

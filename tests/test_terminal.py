@@ -29,7 +29,7 @@ def test_the_demo_from_start_to_merge(tmp_path: Path, lean: Path) -> None:
         rows=24,
         python=str(lean),
     ) as terminal:
-        first = terminal.until(lambda text: all(name in text for name in WORLDS))
+        first = terminal.until(lambda text: all(f in text for f in ("quit", *WORLDS)))
         assert "recorded" in first
         terminal.until("42 of 45 tests pass")
         terminal.resize(200, 50)

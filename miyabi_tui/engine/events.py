@@ -6,6 +6,7 @@ before anyone sees it. Seconds are seconds, money is US dollars, and times are U
 
 from __future__ import annotations
 
+import functools
 import re
 from enum import StrEnum
 from typing import Any
@@ -777,7 +778,12 @@ class Record(msgspec.Struct, frozen=True):
 
 
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(AnyEvent)
+
+
+@functools.cache
+def _decoder() -> msgspec.json.Decoder[AnyEvent]:
+    """Made at its first use: all events in it take longer than all imports around."""
+    return msgspec.json.Decoder(AnyEvent)
 
 
 def encode(event: Event) -> bytes:
@@ -791,7 +797,7 @@ def decode(data: bytes | str) -> AnyEvent:
     Raises:
         msgspec.ValidationError: the line is not an event this version knows.
     """
-    event: AnyEvent = _decoder.decode(data)
+    event: AnyEvent = _decoder().decode(data)
     return event
 
 

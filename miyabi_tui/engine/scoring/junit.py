@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
-from xml.etree import ElementTree
 
 import msgspec
 
@@ -73,6 +72,8 @@ def read_junit(path: Path, below: Path | None = None) -> TestReport:
 
 def read_cases(path: Path, below: Path | None = None) -> list[Case]:
     """The test cases in a JUnit XML file. See `read_junit`."""
+    from xml.etree import ElementTree
+
     target = _Target()
     parser = ElementTree.XMLParser(target=target)  # without a tree, which may be large
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import hashlib
 import re
 from typing import TYPE_CHECKING
 
@@ -73,6 +72,8 @@ def _describe(node: ast.FunctionDef | ast.AsyncFunctionDef) -> TestFunction:
             assertions += part.attr.startswith("assert") or part.attr in ("raises", "warns", "fail")
         if isinstance(part, ast.Call | ast.Raise):
             skips = skips or _skips(part)
+    import hashlib
+
     text = "".join(map(ast.dump, (node.args, *body)))
     return TestFunction(assertions, skips, hashlib.blake2b(text.encode()).hexdigest())
 

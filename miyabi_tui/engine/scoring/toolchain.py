@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -154,6 +153,8 @@ def has_ruff_settings(root: Path, files: Sequence[str]) -> bool:
 
 
 def _tool_tables(repo: Path) -> dict[str, Any]:
+    import tomllib
+
     try:
         tables: dict[str, Any] = tomllib.loads(_read(repo / "pyproject.toml")).get("tool", {})
     except tomllib.TOMLDecodeError:
