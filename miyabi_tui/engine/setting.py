@@ -77,17 +77,9 @@ async def prepare(
         guards = await stack.enter_async_context(
             open_guards(request, bus, questions, group, journal=journal, owner=owner)
         )
-        sites = Sites(
-            request,
-            git,
-            means.toolchain,
-            means.isolation,
-            means.governor.slots,
-            means.ports,
-            bus,
-            group,
-        )
-        oversight = Oversight(request, git, bus, questions, means.isolation, journal)
+        isolation, slots = means.isolation, means.governor.slots
+        sites = Sites(request, git, means.toolchain, isolation, slots, means.ports, bus, group)
+        oversight = Oversight(request, git, bus, questions, isolation, journal)
         workshop = Workshop(
             request,
             bus,
@@ -99,7 +91,7 @@ async def prepare(
             guards,
             means.author,
         )
-        stack.push_async_callback(means.isolation.aclose)
+        stack.push_async_callback(isolation.aclose)
         stack.push_async_callback(workshop.aclose)
         for name in _models(bus.state):
             await workshop.model(registry.check(name, request.terms.providers))

@@ -18,6 +18,7 @@ MOST_DEPTH = 20
 _REDIRECTION = re.compile(r"&>>?|<<<|<<-?|[<>]&|>>|>\||<>|[<>]")
 _SEPARATOR = re.compile(r"[;&|]+|[()\n]")
 _PLAIN = re.compile(r"[^\s'\"\\$`;&|()<>#]+")
+_ANSI = re.compile(r"\$'((?:[^'\\]|\\.)*)'", re.DOTALL)
 KEYWORDS = frozenset("! { } if then elif else fi while until do done coproc".split())
 
 
@@ -190,11 +191,10 @@ class Scanner:
 
     def _dollar_here(self, word: list[str]) -> None:
         """As `_dollar`, where also quotes may follow it."""
-        after = self._text[self._at + 1 : self._at + 2]
-        if after == "'" and (end := _ansi_end(self._text, self._at + 2)):
-            word.append(_ansi(self._text[self._at + 2 : end]))
-            self._at, self._quoted = end + 1, True
-        elif after == '"':
+        if quoted := _ANSI.match(self._text, self._at):
+            word.append(_ansi(quoted[1]))
+            self._at, self._quoted = quoted.end(), True
+        elif self._text.startswith('$"', self._at):
             self._at += 1
         else:
             self._dollar(word)
@@ -331,15 +331,6 @@ class Scanner:
 
 def _first(words: list[str]) -> str:
     return next((word for word in words if word not in KEYWORDS), "")
-
-
-def _ansi_end(text: str, start: int) -> int:
-    """Where `$'…'` ends, 0 where it does not."""
-    while start < len(text):
-        if text[start] == "'":
-            return start
-        start += 2 if text[start] == "\\" else 1
-    return 0
 
 
 def _ansi(text: str) -> str:
