@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from miyabi_tui.terminal_ground import Question
     from miyabi_tui.terminal_kind import Look
 
+STILL_WITHIN = 3.0  # seconds after which a stop is not held up any longer
+
 
 class MiyabiApp(DrawnApp):
     """The terminal app over one run."""
@@ -98,6 +100,21 @@ class MiyabiApp(DrawnApp):
         self._interrupted = True
         self.set_timer(5, self._calm)
         await self.action_quit()
+
+    async def hold_still(self) -> str:
+        """Before a stop: pause what our engine has at work, and wait until it stands still."""
+        if self._control.attached or not self.race.hold_still():
+            return await super().hold_still()
+        import anyio
+
+        with anyio.move_on_after(STILL_WITHIN):
+            while not self.race.stands_still:  # noqa: ASYNC110 the timer folds what it hears
+                await anyio.sleep(0.02)
+        return "miyabi and its worlds stand still; fg goes on, bg goes on without the screen"
+
+    def go_on(self) -> None:
+        """After a stop."""
+        self.race.go_on()
 
     def _calm(self) -> None:
         self._interrupted = False

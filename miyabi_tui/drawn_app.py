@@ -9,8 +9,8 @@ from rich.console import Console
 from textual.filter import LineFilter, NoColor
 
 from miyabi_tui import splash, terminal_kind
+from miyabi_tui.job import JobApp
 from miyabi_tui.kept_sheet import KeptSheet
-from miyabi_tui.paced_app import PacedApp
 from miyabi_tui.styles.few_colours import OURS, themes
 from miyabi_tui.styles.themes import variable_defaults
 from miyabi_tui.terminal_ground import Question
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _SYSTEMS = {NONE: "standard", FEW: "standard", MANY: "256", TRUE: "truecolor"}
 
 
-class DrawnApp(PacedApp):
+class DrawnApp(JobApp):
     """An app in one of our three themes, as far as the terminal can show them.
 
     `question` is what the terminal was asked before; `look` what follows from its answers.

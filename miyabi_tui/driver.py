@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import TextIO
 
-    from miyabi_tui.paced_app import PacedApp
+    from miyabi_tui.job import JobApp
 
 SCHEME_ON, SCHEME_OFF = "\x1b[?2031h", "\x1b[?2031l"  # tell when dark and light change
 # Right-to-left text stays in the order in which it is written: no terminal may turn a row around.
 ORDER_OURS, ORDER_THEIRS = "\x1b[8l", "\x1b[8h"
+OWED, OWED_AT_FIRST = 2.0, 0.3  # seconds that an answer may take; of one that never answered
 HELD = 0.05  # seconds after which a lone escape is a key
 
 
@@ -99,17 +100,19 @@ class ScreenDriver(LinuxDriver):
         super().__init__(app, **options)
         self._file: Any = Outlet(self._file)
         self._unicode = bool(app.look.unicode)
-        self._paced: PacedApp = app
+        self._paced: JobApp = app
         self._question = app.question
         self._written = 0
         self._frame: list[str] | None = None  # of a frame under way, what is written so far
         self._there = False
+        self._owed = 0  # questions that the terminal has not answered
         # GNU screen's terminals erase to the ground of their own, not to the pen's
         self._thinner = Thinner(erases=not os.environ.get("TERM", "").startswith("screen"))
 
     def write(self, data: str) -> None:
-        """Write to the terminal, in ASCII where it has nothing else."""
-        if self._there and data == splash.OTHER_SCREEN:  # its second time would blank it
+        """Write to the terminal, in ASCII where it has nothing else; nothing to somebody else's."""
+        # the other screen a second time would blank it
+        if self._writer_thread is None or (self._there and data == splash.OTHER_SCREEN):
             return
         shown = self._thinner.thin(data if self._unicode else plain(data))
         self._written += len(shown) if shown.isascii() else len(shown.encode("utf-8", "replace"))
@@ -129,13 +132,19 @@ class ScreenDriver(LinuxDriver):
             yield
         finally:
             whole, self._frame = "".join(self._frame), None
-            if whole:
+            if whole and self._writer_thread is not None:
                 super().write(whole)
 
     def written(self) -> int:
         """How many bytes were written since the last call."""
         written, self._written = self._written, 0
         return written
+
+    def ask(self, question: str) -> None:
+        """Ask the terminal where its cursor is, which counts as nothing written."""
+        self._owed += 1
+        self.write(question)
+        self._written = 0
 
     @property
     def waiting(self) -> int:
@@ -150,16 +159,46 @@ class ScreenDriver(LinuxDriver):
         self._there = False
         if self._question.settings is not None and self.attrs_before is not None:
             self.attrs_before = self._question.settings
-        if self._writer_thread is not None:
-            self.write(SCHEME_ON + ORDER_OURS)
+        self.write(SCHEME_ON + ORDER_OURS)
         self._loop.call_soon_threadsafe(self._paced.terminal_is_back)
 
     def stop_application_mode(self) -> None:
-        """Give the terminal back."""
-        if self._writer_thread is not None:
-            self.write(SCHEME_OFF + ORDER_THEIRS)
-            super().write(self._thinner.forget())
+        """Give the terminal back, unless it is already."""
+        if self._writer_thread is None:
+            return
+        self.write(SCHEME_OFF + ORDER_THEIRS)
+        self.begin_anew()
         super().stop_application_mode()
+
+    def disable_input(self) -> None:
+        """Hear what the terminal owes, and then nothing: the shell would take it for typed."""
+        if self._writer_thread is None:
+            return
+        until = time.monotonic() + (OWED if self._paced.pacer.answers else OWED_AT_FIRST)
+        while self._owed and self._key_thread is not None and self._key_thread.is_alive():
+            if time.monotonic() > until:
+                break
+            time.sleep(0.005)
+        self._owed = 0
+        super().disable_input()
+
+    def begin_anew(self) -> None:
+        """What is written next finds the terminal with any pen and owes nothing to what was."""
+        super().write(self._thinner.forget())
+
+    def close(self) -> None:
+        """Write what waits; nothing more is written from here on."""
+        super().close()
+        self._writer_thread = None
+
+    def _sigtstp_application(self, *_: object) -> None:
+        """Somebody else asks us to stop: as if ctrl+z had been pressed."""
+        self._loop.call_soon_threadsafe(self._app.call_later, self._paced.action_stop_job)
+
+    def _sigcont_application(self, *_: object) -> None:
+        """We go on; where we had stopped in order, who stopped us takes the terminal back."""
+        if self._auto_restart and self._writer_thread is not None:
+            self._loop.call_soon_threadsafe(self._app.call_later, self._paced.retake_terminal)
 
     def run_input_thread(self) -> None:
         """Wait for input and dispatch it, as Textual does, by our parser."""
@@ -184,6 +223,7 @@ class ScreenDriver(LinuxDriver):
     def _process(self, messages: Iterable[Message]) -> None:
         for message in messages:
             if isinstance(message, CursorPosition):
+                self._owed = max(0, self._owed - 1)
                 self._loop.call_soon_threadsafe(self._paced.frame_seen, time.monotonic())
             else:
                 self.process_message(message)

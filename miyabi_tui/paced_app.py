@@ -47,8 +47,7 @@ class PacedApp(App[int]):
         if terminal is None or not self.pacer.asks or not self.is_running:
             return
         if size := terminal.written():
-            terminal.write(QUESTION)
-            terminal.written()
+            terminal.ask(QUESTION)
             self.pacer.sent(size, time.monotonic())
             self._hold(not self.pacer.open)
 
@@ -72,8 +71,7 @@ class PacedApp(App[int]):
         if terminal is None:
             return
         if self.pacer.due(time.monotonic()) and terminal.waiting < FULL_QUEUE:
-            terminal.write(QUESTION)
-            terminal.written()
+            terminal.ask(QUESTION)
             self.pacer.sent(0, time.monotonic())
         self._hold(not self.pacer.open)
 

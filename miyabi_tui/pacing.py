@@ -50,6 +50,11 @@ class Pacer:
         """Whether this terminal answers at all, as far as is known."""
         return self._asks
 
+    @property
+    def answers(self) -> bool:
+        """Whether this terminal has ever answered."""
+        return self._answered
+
     def sent(self, size: int, now: float) -> None:
         """A frame of `size` bytes went out with a question at its end."""
         if self._asks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import pty
 import select
@@ -12,7 +13,7 @@ import sys
 import time
 from fcntl import ioctl
 from termios import TIOCSWINSZ
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import pyte
 
@@ -25,11 +26,35 @@ TAKE_TERMINAL = (
     "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
     "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
 )
+ALTERNATE = 1049
 
 
 def _sizeless() -> dict[str, str]:
     """The environment without a size of a terminal, which would go before that of the pty."""
     return {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+
+
+class Screen(pyte.Screen):
+    """One that has, as real ones do, another screen for whole programs."""
+
+    _below: dict[int, Any] | None = None
+
+    def set_mode(self, *modes: int, **how: Any) -> None:
+        """Turn to the other screen, or whatever else is asked."""
+        if ALTERNATE in modes and how.get("private") and self._below is None:
+            self.save_cursor()
+            self._below = copy.deepcopy(dict(self.buffer))
+            self.erase_in_display(2)
+        super().set_mode(*modes, **how)
+
+    def reset_mode(self, *modes: int, **how: Any) -> None:
+        """Turn back."""
+        super().reset_mode(*modes, **how)
+        if ALTERNATE in modes and how.get("private") and self._below is not None:
+            self.erase_in_display(2)
+            self.buffer.update(self._below)
+            self._below = None
+            self.restore_cursor()
 
 
 class Terminal:
@@ -44,7 +69,7 @@ class Terminal:
         python: str = sys.executable,
         **env: str,
     ) -> None:
-        self.screen = pyte.Screen(columns, rows)
+        self.screen = Screen(columns, rows)
         self.said = b""  # all that the program wrote
         self.screen.write_process_input = self._answer  # type: ignore[method-assign]
         self._stream = pyte.ByteStream(self.screen)
@@ -75,14 +100,19 @@ class Terminal:
         """The screen as it is now."""
         return "\n".join(self.screen.display)
 
-    def until(self, seen: str | Callable[[str], bool], timeout: float = 40) -> str:
-        """Read until the screen shows what is wanted; the screen then."""
+    def until(
+        self, seen: str | Callable[[str], bool], timeout: float = 40, *, poll: bool = False
+    ) -> str:
+        """Read until the screen shows what is wanted; the screen then.
+
+        With `poll` look also when nothing is written: what is wanted is not on the screen.
+        """
         wanted = (lambda text: seen in text) if isinstance(seen, str) else seen
         end = time.monotonic() + timeout
         while not wanted(self.text):
             left = end - time.monotonic()
             assert left > 0, f"never saw {seen!r}:\n{self.text}"
-            if not self._read(left):
+            if not self._read(0.05 if poll else left):
                 assert wanted(self.text), f"ended without {seen!r}:\n{self.text}"
         return self.text
 

@@ -150,6 +150,8 @@ MOVES = (
     ("home  end", "Oldest line; newest line, and follow"),
     ("ctrl+p", "All commands and themes"),
     ("ctrl+c", "As q; twice leaves at once"),
+    ("ctrl+z", "Stop, and the worlds with it, until fg (or bg)"),
+    ("ctrl+l", "Paint the screen anew"),
 )
 
 READING = (

@@ -33,6 +33,7 @@ class Doing(RaceBase):
         super().__init__(control, clock)
         self._asking = Asking(self, control, clock)
         self._undo = Undo()
+        self._held: list[WorldId] = []
 
     def action_pause(self) -> None:
         """Freeze the focused world, or let it go on."""
@@ -153,6 +154,30 @@ class Doing(RaceBase):
             self.say(LOOK_AGAIN)
 
         self._ask(LeaveQuestion(run), answered)
+
+    def hold_still(self) -> bool:
+        """Pause every world at work until `go_on`; whether there is any."""
+        run = self.run_state
+        self._held += [
+            world.id
+            for world in run.worlds
+            if not why_not_pause(run, world) and world.status is not WorldStatus.PAUSED
+        ]
+        for world_id in self._held:
+            self._control.pause(world_id)
+        return bool(self._held)
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether all that is held has heard of it."""
+        held = [self.run_state.world(one) for one in self._held]
+        return all(one.ended or one.status is WorldStatus.PAUSED for one in held)
+
+    def go_on(self) -> None:
+        """Let go on what `hold_still` has paused."""
+        for world_id in self._held:
+            self._control.proceed(world_id)
+        self._held.clear()
 
     def leave(self) -> None:
         """Leave without a question; an engine in another process goes on."""

@@ -75,6 +75,10 @@ class ReplayScreen(RaceScreen):
                 yield self.bar
             yield part
 
+    def hold_still(self) -> bool:
+        """The player stands still with us, and what it plays is over."""
+        return False
+
     def pump(self) -> None:
         """Show what was played, or the moment that was jumped to, and where that is."""
         moment = self.replay.landed()
