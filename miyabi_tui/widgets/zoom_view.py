@@ -77,13 +77,14 @@ class ZoomView(Widget):
         self._tabs.show(tab, self._facts)
         if self._facts is not None:
             self.body.show(self._facts)
-        self.screen.set_focus(self.body.target)
+        self.take_keys()
         if new:  # a widget can take the focus once it is there
             self.call_after_refresh(self.take_keys)
 
     def take_keys(self) -> None:
-        """Give the keys to what the present tab shows."""
-        if self.is_attached and self.screen.focused is not self.body.target:
+        """Give the keys to what the present tab shows, unless this is left before it was there."""
+        there = self.is_attached and self.display  # what is being removed is not displayed
+        if there and self.screen.focused is not self.body.target:
             self.screen.set_focus(self.body.target)
 
     def turn(self, steps: int) -> None:
