@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from textual import events
 from textual.geometry import Region
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
 from miyabi_tui.app import MiyabiApp
 from miyabi_tui.engine import events as e
@@ -182,7 +182,7 @@ async def test_what_the_cache_and_the_samples_say() -> None:
         await happen(desk, pilot, broken)
         assert "does not build" in shown(foot)
         await press(pilot, "question_mark")
-        said = str(desk.app.screen.query_one(Static).content)
+        said = " ".join(desk.shown("#help-more").split())
         assert "medium: 3 files named, 140 words, `race condition` is said" in said
         assert "$5.00 for the issue, $1,000.00 for the month, $1.00 for each world" in said
 

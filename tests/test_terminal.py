@@ -39,9 +39,9 @@ def test_the_demo_from_start_to_merge(tmp_path: Path, lean: Path) -> None:
         terminal.press("d")
         terminal.until("may not win")
         terminal.press("?")
-        terminal.until("Freeze the world at once")
+        terminal.until("Freeze it at once")
         terminal.press("?")
-        terminal.until(lambda text: "Freeze the world" not in text)
+        terminal.until(lambda text: "Freeze it at once" not in text)
         terminal.press("q")
         assert terminal.end() == 0
         assert "Alpha is merged into miyabi/issue-270" in terminal.text
