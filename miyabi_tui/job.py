@@ -13,6 +13,7 @@ import termios
 import time
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import events
 from textual.binding import Binding, BindingType
 
 from miyabi_tui.paced_app import PacedApp
@@ -21,9 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from textual.driver import Driver
+    from textual.timer import Timer
 
     from miyabi_tui.terminal_ground import Question
 
+SETTLED = 0.1  # seconds after which a size is taken to stay
 LOOKS = 0.1  # seconds between looks whether the terminal is ours again
 
 
@@ -34,6 +37,8 @@ class JobApp(PacedApp):
     """
 
     question: Question
+    _begun = False
+    _settling: Timer | None = None
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+z", "stop_job", "Stop", show=False, priority=True),
         Binding("ctrl+l", "paint_anew", "Paint anew", show=False, priority=True),
@@ -52,6 +57,20 @@ class JobApp(PacedApp):
         if (terminal := self._terminal) is not None:
             terminal.begin_anew()
         self.refresh(layout=True)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Once the size stays: what became smaller and is as before again is torn all the same."""
+        if self._settling is not None:
+            self._settling.stop()
+        if self._begun:
+            self._settling = self.set_timer(SETTLED, self._settle)
+        self._begun = True
+
+    def _settle(self) -> None:
+        """Have the present size heard by a screen that came up between two, and paint anew."""
+        self._settling = None
+        self.screen.post_message(events.Resize(self.size, self.size))
+        self.call_later(self.action_paint_anew)
 
     async def hold_still(self) -> str:
         """Before the stop: what goes on by itself stands still from here on; what that means."""
