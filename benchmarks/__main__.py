@@ -17,7 +17,9 @@ from benchmarks import (
     screen,
     spawn,
     spending,
+    ssh_line,
     startup,
+    stopped,
 )
 
 ALL = (
@@ -35,6 +37,8 @@ ALL = (
     monitor,
     spawn,
     screen,
+    ssh_line,
+    stopped,
     kills,
 )
 

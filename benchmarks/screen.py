@@ -33,13 +33,55 @@ from miyabi_tui.engine.worlds import FIVE
 from tests import racing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 BUFFER = 65_536
 WARM = 3.0
+DAYS = 1_000_000  # seconds in a stamp
 _QUESTIONS = {b"\x1b[6n": b"\x1b[1;1R", b"\x1b[?2026$p": b"\x1b[?2026;2$y"}
-_PEN = rb"(?:\x1b\[[0-9;]*[mX]|\s)*"
-NAMES = (b"1 Alpha", b"2 Beta", b"3 Gamma", b"4 Delta", b"5 Epsilon")
+_STAMP = re.compile(rb"@([A-E])(\d{9})")  # see `screen_child`
+_TOKEN = re.compile(
+    r"\x1b\[(\d+);(\d+)H|\x1b\[(\d+)X|\x1b\[[0-9;?]*[ -/]*[@-~]|([^\x1b\n\r]+)|.", re.DOTALL
+)
+# An escape sequence or a letter of several bytes at the end that has begun.
+_BEGUN = re.compile(
+    rb"(?:\x1b(?:\[[0-9;?]*[ -/]*)?|[\xc0-\xdf]|[\xe0-\xef][\x80-\xbf]?"
+    rb"|[\xf0-\xf7][\x80-\xbf]{0,2})\Z"
+)
+NAMES = ("1 Alpha", "2 Beta", "3 Gamma", "4 Delta", "5 Epsilon")
+
+
+class Glass:
+    """What stands on the terminal, of the few things that are written."""
+
+    def __init__(self) -> None:
+        self._rows = [[" "] * (COLUMNS + 1) for _ in range(ROWS + 1)]
+        self._row = self._column = 0
+        self._rest = b""
+
+    def feed(self, data: bytes) -> None:
+        """Take in what comes; what is not whole yet waits for the rest."""
+        data = self._rest + data
+        begun = _BEGUN.search(data)
+        whole = data[: begun.start()] if begun else data
+        self._rest = data[len(whole) :]
+        for found in _TOKEN.finditer(whole.decode("utf-8", "replace")):
+            row, column, erased, text = found.groups()
+            if row:
+                self._row, self._column = int(row) - 1, int(column) - 1
+            elif erased:
+                self._write(" " * int(erased))
+            elif text:
+                self._write(text)
+                self._column += len(text)
+
+    def _write(self, text: str) -> None:
+        row = self._rows[min(self._row, ROWS)]
+        row[self._column : self._column + len(text)] = text
+
+    def shows(self, text: str, rows: int = 8) -> bool:
+        """Whether one of the upper rows has this text."""
+        return any(text in "".join(row) for row in self._rows[:rows])
 
 
 class Line:
@@ -47,10 +89,13 @@ class Line:
 
     def __init__(self, argv: list[str], rate: float, env: Mapping[str, str] | None = None) -> None:
         self.total = 0
-        self.seen = b""
+        self._glass = Glass()
+        self.stamps: dict[bytes, float] = {}  # when the newest text of each stream was made
         self._rate = rate
         self._buffer = b""
         self._over = False
+        self._reads = threading.Event()
+        self._reads.set()
         self._lock = threading.Condition()
         pid, self.terminal = pty.fork()
         if pid == 0:
@@ -65,6 +110,7 @@ class Line:
     def _take(self) -> None:
         """What the program writes, into the buffers of the line."""
         while True:
+            self._reads.wait()
             with self._lock:
                 while len(self._buffer) >= BUFFER:
                     self._lock.wait()
@@ -95,28 +141,48 @@ class Line:
                 time.sleep(len(data) / self._rate)
             with self._lock:
                 self.total += len(data)
-                self.seen = (self.seen + data)[-200_000:]
+                self._glass.feed(data)
                 self._lock.notify_all()
             tail += data
+            for stream, made in _STAMP.findall(tail):
+                self.stamps[stream] = max(self.stamps.get(stream, 0.0), int(made) / 1000)
             for question, answer in _QUESTIONS.items():
                 if question in tail:
                     os.write(self.terminal, answer * tail.count(question))
                     tail = tail.replace(question, b"")
-            tail = tail[-12:]
+            tail = tail[-14:]
 
-    def press(self, key: str, shown: re.Pattern[bytes], patience: float = 5.0) -> float:
-        """Seconds from a key until the terminal sees this pattern."""
-        with self._lock:
-            self.seen = b""
+    def stop(self) -> None:
+        """Read no more, until `go_on`."""
+        self._reads.clear()
+
+    def go_on(self) -> None:
+        """Read again."""
+        self._reads.set()
+
+    def ages(self, since: float = 0.0) -> list[float]:
+        """How old the newest text of each stream is; endless where none came after `since`."""
+        now, since = time.monotonic() % DAYS, since % DAYS
+        stamps = list(self.stamps.values())
+        return [now - made if made >= since else float("inf") for made in stamps]
+
+    def press(self, key: str, shown: str, patience: float = 5.0) -> float:
+        """Seconds from a key until the terminal shows this."""
         started = time.perf_counter()
         os.write(self.terminal, key.encode())
         with self._lock:
-            while not shown.search(self.seen):
+            while not self._glass.shows(shown):
                 left = patience - (time.perf_counter() - started)
                 if left <= 0:
                     return patience
                 self._lock.wait(left)
         return time.perf_counter() - started
+
+    def until(self, shown: str) -> None:
+        """Wait until the terminal shows this anywhere."""
+        with self._lock:
+            while not self._glass.shows(shown, ROWS):
+                self._lock.wait()
 
     def end(self) -> None:
         """End the program."""
@@ -141,8 +207,7 @@ def raced(rate: float, seconds: float) -> dict[str, float]:
         argv = [sys.executable, "-m", "miyabi_tui", "run", "talk", "--repo", str(project)]
         settings = {"MIYABI_STATE_DIR": scratch, "MIYABI_ISOLATION": "process"}
         at = Line([*argv, "--model", f"replay/{turns}"], 0, settings)
-        while b"the row" not in at.seen:
-            time.sleep(0.1)
+        at.until("comm")
         time.sleep(WARM)
         program = psutil.Process(at.pid)
         bytes_before, before, begun = at.total, sum(program.cpu_times()[:2]), time.monotonic()
@@ -156,27 +221,43 @@ def raced(rate: float, seconds: float) -> dict[str, float]:
 
 
 def child(
-    what: str, rate: float, seconds: float, line: float = 0, keys: bool = False, before: int = 0
+    what: str,
+    rate: float,
+    seconds: float,
+    line: float = 0,
+    keys: bool = False,
+    through: Callable[[list[str]], list[str]] | None = None,
+    settle: float = 0.0,
+    before: int = 0,
 ) -> dict[str, float]:
-    """Run one; what it took, its bytes, and in milliseconds how late its keys were seen."""
+    """Run one; what it took, its bytes, and in milliseconds how late its keys were seen.
+
+    `through` makes the words that run it elsewhere; `settle` are seconds before anything counts;
+    `before` tokens were said before that.
+    """
     with tempfile.TemporaryDirectory() as scratch:
         report = Path(scratch, "report")
         argv = [sys.executable, "-m", "benchmarks.screen_child", what, str(rate), str(seconds)]
-        at = Line([*argv, str(report), str(before)], line)
-        while not report.with_suffix(".begun").exists():
+        argv = [*argv, str(report), str(before)]
+        at = Line(through(argv) if through else argv, line)
+        while before and not report.with_suffix(".begun").exists():
             time.sleep(0.1)
-        time.sleep(WARM + (6 if line and line < 20_000 else 0))
+        settle = settle or (6 if line and line < 20_000 else 0)
+        time.sleep(WARM + settle)
+        stale: list[float] = []
+        sampled = threading.Thread(target=sample, args=(at, stale, seconds - WARM - 3))
+        sampled.start()
         total, begun = at.total, time.monotonic()
         found: list[float] = []
         number = 0
         while time.monotonic() - begun < seconds - WARM - 2 and keys:
             number = (number + 1) % 5
-            shown = re.compile("▸".encode() + _PEN + NAMES[number])
-            found.append(at.press(str(number + 1), shown) * 1000)
+            found.append(at.press(str(number + 1), f"▸ {NAMES[number]}") * 1000)
             time.sleep(0.11 + 0.013 * (len(found) % 7))
         if not keys:
             time.sleep(seconds - WARM - 1)
         told: dict[str, float] = {"bytes": (at.total - total) / (time.monotonic() - begun)}
+        sampled.join()
         until = time.monotonic() + seconds + 30
         while not report.exists() and time.monotonic() < until:
             time.sleep(0.1)
@@ -186,7 +267,18 @@ def child(
         found.sort()
         told |= {"p50": statistics.median(found), "p99": found[int(len(found) * 0.99)]}
         told["keys"] = len(found)
+    if stale:
+        stale.sort()
+        told |= {"stale_p50": statistics.median(stale), "stale_p99": stale[int(len(stale) * 0.99)]}
     return told
+
+
+def sample(at: Line, stale: list[float], seconds: float) -> None:
+    """How old the newest text of each stream is that the terminal has seen, now and again."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        time.sleep(0.05)
+        stale.extend(at.ages())
 
 
 def main() -> bool:

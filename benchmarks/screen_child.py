@@ -29,12 +29,18 @@ AT_ONCE = 1_000  # tokens a world and tick, of what was said before
 
 
 def text(world: WorldId) -> Iterator[str]:
-    """Tokens of about four characters, with a new line now and then."""
+    """Tokens of about four characters, now and then a line ends; some tell their time."""
     number = 0
     while True:
         word = WORDS[(number + ord(world[0])) % len(WORDS)]
         number += 1
-        yield f"{word[:4]} " if number % 17 else f"{word}\n"
+        if number % 17 == 0:
+            yield f"{word}\n"
+        elif number % 5 == 0:  # one in each row of a pane
+            made = int(time.monotonic() % 1_000_000 * 1000)
+            yield f"@{chr(ord('A') + FIVE.index(world))}{made:09d} "
+        else:
+            yield f"{word[:4]} "
 
 
 class Feeder(threading.Thread):
@@ -47,7 +53,7 @@ class Feeder(threading.Thread):
         self.memory = 0
         self.begun = threading.Event()
         self._before = before
-        self.fed = 0
+        self.fed = self.characters = 0
         self.late: list[float] = []
         self._rate, self._seconds, self._put = rate, seconds, put
         self._texts = {world: text(world) for world in FIVE}
@@ -81,9 +87,11 @@ class Feeder(threading.Thread):
             if said >= LITTLE and not self.memory:
                 time.sleep(1.0)
                 self.memory = resident()
+        self.characters = 0
 
     def _said(self, world: WorldId, tokens: int) -> e.Output:
         piece = "".join(next(self._texts[world]) for _ in range(tokens))
+        self.characters += len(piece)
         return e.Output(world=world, channel=e.Channel.TEXT, text=piece)
 
 
@@ -190,6 +198,7 @@ def feeding(feeder: Feeder, seconds: float, report: Path) -> None:
         told = {
             "cpu": (cpu() - before) / took,
             "fed": feeder.fed,
+            "raw": feeder.characters / seconds,
             "asked": int(feeder._rate * seconds),
             "late_p99": late[int(len(late) * 0.99)] if late else 0.0,
             "memory": resident(),

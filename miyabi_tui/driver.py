@@ -15,6 +15,8 @@ from textual.events import CursorPosition
 from textual.message import Message
 
 from miyabi_tui import splash
+from miyabi_tui.pacing import Level
+from miyabi_tui.sparing import Sparing
 from miyabi_tui.terminal_ground import EXPECTED, Answer, Ear
 from miyabi_tui.thin import Thinner
 from miyabi_tui.widgets.signs import plain
@@ -108,13 +110,15 @@ class ScreenDriver(LinuxDriver):
         self._owed = 0  # questions that the terminal has not answered
         # GNU screen's terminals erase to the ground of their own, not to the pen's
         self._thinner = Thinner(erases=not os.environ.get("TERM", "").startswith("screen"))
+        self._sparing = Sparing(self._thinner)
 
     def write(self, data: str) -> None:
         """Write to the terminal, in ASCII where it has nothing else; nothing to somebody else's."""
         # the other screen a second time would blank it
         if self._writer_thread is None or (self._there and data == splash.OTHER_SCREEN):
             return
-        shown = self._thinner.thin(data if self._unicode else plain(data))
+        slow = self._paced.pacer.level is not Level.FULL or self._paced.pacer.rate is None
+        shown = self._sparing.spare(data if self._unicode else plain(data), slow=slow)
         self._written += len(shown) if shown.isascii() else len(shown.encode("utf-8", "replace"))
         if self._frame is None:
             super().write(shown)
@@ -146,6 +150,10 @@ class ScreenDriver(LinuxDriver):
         self.write(question)
         self._written = 0
 
+    def forget_picture(self) -> None:
+        """What stands on the terminal is not known any more: all of it is written next time."""
+        self._sparing.forget()
+
     @property
     def waiting(self) -> int:
         """How many writes wait for the terminal to read."""
@@ -154,6 +162,7 @@ class ScreenDriver(LinuxDriver):
     def start_application_mode(self) -> None:
         """Take the terminal; it was quiet since the question, and is given back as before that."""
         self._thinner.forget()
+        self._sparing.forget()
         self._there = splash.taken()
         super().start_application_mode()  # type: ignore[no-untyped-call]
         self._there = False
@@ -174,6 +183,7 @@ class ScreenDriver(LinuxDriver):
         """Hear what the terminal owes, and then nothing: the shell would take it for typed."""
         if self._writer_thread is None:
             return
+        self._disable_mouse_support()
         until = time.monotonic() + (OWED if self._paced.pacer.answers else OWED_AT_FIRST)
         while self._owed and self._key_thread is not None and self._key_thread.is_alive():
             if time.monotonic() > until:
@@ -184,6 +194,7 @@ class ScreenDriver(LinuxDriver):
 
     def begin_anew(self) -> None:
         """What is written next finds the terminal with any pen and owes nothing to what was."""
+        self._sparing.forget()
         super().write(self._thinner.forget())
 
     def close(self) -> None:
@@ -219,6 +230,7 @@ class ScreenDriver(LinuxDriver):
                 self._process(parser.tick())
         finally:
             selector.close()
+            self._owed = 0  # nobody answers any more
 
     def _process(self, messages: Iterable[Message]) -> None:
         for message in messages:

@@ -60,6 +60,8 @@ class JobApp(PacedApp):
 
     def on_resize(self, event: events.Resize) -> None:
         """Once the size stays: what became smaller and is as before again is torn all the same."""
+        if (terminal := self._terminal) is not None:
+            terminal.forget_picture()  # a terminal of another size may show anything
         if self._settling is not None:
             self._settling.stop()
         if self._begun:

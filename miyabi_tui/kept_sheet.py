@@ -16,7 +16,9 @@ class KeptSheet(Stylesheet):
         super().set_variables(variables)
 
     def reparse(self) -> None:
-        """Read all again, if a source or a variable is new."""
-        if self._stale or self._require_parse:
+        """Read all again if a variable is new, and what is new if a source is."""
+        if self._stale:
             super().reparse()
             self._stale = False
+        elif self._require_parse:
+            self.parse()

@@ -13,8 +13,10 @@ from enum import IntEnum
 QUESTION = "\x1b[6n"
 PATIENCE = 2.0  # seconds for the very first answer; who is silent then is never asked again
 AGAIN = 5.0  # seconds after which a terminal that has answered before is asked once more
-# Bytes of a frame: what is smaller tells the way there and back, what is larger the line's breadth.
-SMALL, LARGE = 400, 1_200
+# Bytes of a frame: the quickest small one tells the way there and back; a large one, at least twice
+# its size, the line's breadth; from some size on, a frame shows at least what is carried.
+SMALL, SOME, LARGE = 2_400, 400, 1_200
+MOST = 4.0  # times what a frame shows by itself: its way may have been quicker than the quickest
 SHARE = 0.3  # weight of the newest frame
 # Bytes a second from which a level is left, and below which it is entered.
 CALM_BELOW, CALM_ABOVE = 48_000.0, 64_000.0
@@ -69,12 +71,14 @@ class Pacer:
         took = max(1e-4, now - at)
         if took > AGAIN:  # it stood still: that says nothing about the line
             self._sent.clear()
-        elif size >= LARGE:
-            small, quickest = self._small
-            self._measured((size - small) / max(1e-4, took - quickest))
-        elif size >= SMALL and self.rate is not None and size / took > self.rate:
+            return
+        small, quickest = self._small
+        if size >= max(LARGE, 2 * small):
+            breadth = (size - small) / max(1e-4, took - quickest)
+            self._measured(min(breadth, MOST * size / took))
+        elif size >= SOME and self.rate is not None and size / took > self.rate:
             self._measured(size / took)  # at least so much it carries
-        elif 0 < size < SMALL and (not self._small[0] or took < self._small[1]):
+        if 0 < size < SMALL and (not small or took < quickest):
             self._small = (size, took)
 
     def _measured(self, rate: float) -> None:

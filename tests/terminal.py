@@ -71,6 +71,7 @@ class Terminal:
     ) -> None:
         self.screen = Screen(columns, rows)
         self.said = b""  # all that the program wrote
+        self.held: list[str] | None = None  # answers that are still under way, where they take long
         self.screen.write_process_input = self._answer  # type: ignore[method-assign]
         self._stream = pyte.ByteStream(self.screen)
         self._master, slave = pty.openpty()
@@ -130,7 +131,9 @@ class Terminal:
 
     def _answer(self, data: str) -> None:
         """Where the cursor is, as every terminal says when it is asked."""
-        if data.endswith("R"):
+        if data.endswith("R") and self.held is not None:
+            self.held.append(data)
+        elif data.endswith("R"):
             os.write(self._master, data.encode())
 
     def press(self, *keys: str) -> None:

@@ -319,3 +319,40 @@ def test_a_shell_and_back_in_a_real_terminal(tmp_path: Path) -> None:
 def test_pictures(snap_compare: Callable[..., bool], key: str, size: tuple[int, int]) -> None:
     desk = Desk(states.racing())
     assert snap_compare(desk.app, press=["2", key], terminal_size=size)
+
+
+SLOWLY = """
+import sys
+from miyabi_tui import cli, driver
+driver.OWED = 100.0
+sys.exit(cli.main())
+"""
+
+
+def test_a_shell_gets_no_answers_that_a_slow_line_still_brings(tmp_path: Path) -> None:
+    repo = racing.make_project(tmp_path / "project")
+    recording = racing.record(tmp_path / "turns", {WorldId.ALPHA: racing.SLEEPS})
+    args = ("run", "add() subtracts", "--issue-number", "7", "--speed", "max", "--worlds", "alpha")
+    model = ("--model", f"replay/{recording}")
+    (tmp_path / "home").mkdir()
+    env: dict[str, Any] = {"SHELL": "/bin/bash", "HOME": str(tmp_path / "home")}
+    with Terminal("-c", SLOWLY, *args, *model, cwd=repo, **env) as terminal:
+        terminal.until("sleeping")
+        terminal.press("!")
+        terminal.until("A shell in Alpha's worktree")
+        terminal.held = []
+        terminal.press("b")
+        off = b"\x1b[?2031l"
+        terminal.until(lambda _: off in terminal.said)
+        assert b"\x1b[?1049l" not in terminal.said  # it is not given away yet
+        answers, terminal.held = terminal.held, None
+        assert answers
+        terminal.press(*answers)
+        terminal.until("(Alpha) ")
+        terminal.press("cat -v\n", "the end\n", "\x04", "exit\n")
+        terminal.until("Back from the shell")
+        shell = terminal.said.rpartition(b"\x1b[?1049l")[2].partition(b"\x1b[?1049h")[0]
+        assert shell.count(b"the end") == 2
+        assert not re.search(rb"\d+;\d+R", shell)
+        terminal.press("q", "y")
+        assert terminal.end() == 3

@@ -34,6 +34,14 @@ def test_a_level_for_each_line(rate: float, level: Level) -> None:
     assert pacer.level is level
 
 
+def test_the_way_there_and_back_is_no_part_of_the_breadth() -> None:
+    pacer = Pacer()
+    for size in (1_700, 8_400, 7_000, 3_700, 9_000, 6_500, 8_100):
+        played(pacer, 125_000, frames=1, size=size, way=0.04)
+    assert pacer.rate is not None and 90_000 < pacer.rate < 140_000
+    assert pacer.level is Level.FULL
+
+
 def test_nothing_is_painted_while_a_frame_is_under_way() -> None:
     pacer = Pacer()
     assert pacer.open

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import signal
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import psutil
@@ -168,3 +171,37 @@ def test_a_terminal_that_does_not_read_holds_up_neither_the_engine_nor_its_end(
             child.wait(20)
         assert terminal.end() == 3
     assert_no_process_in(repo)
+
+
+def test_a_terminal_that_reads_nothing_holds_up_no_race(tmp_path: Path) -> None:
+    """As after ctrl+s, or with the lid closed: it then shows what has come meanwhile."""
+    repo = racing.make_project(tmp_path / "project")
+    go = tmp_path / "go"
+    turns: racing.Turns = [
+        [("bash", {"command": f"echo wai''ting; while [ ! -e {go} ]; do sleep 0.02; done"})],
+        [("bash", {"command": "seq 100000"})],
+        [("write", {"path": "calc/ops.py", "content": racing.RIGHT})],
+        [("finish", {"summary": "Done."})],
+    ]
+    recording = racing.record(tmp_path / "turns", {WorldId.ALPHA: turns})
+    with Terminal(*run_args(recording), "--worlds", "alpha", cwd=repo) as terminal:
+        terminal.until("waiting")
+        go.touch()
+        while not ready_to_merge(repo):  # read by nobody until then
+            assert terminal.process.poll() is None
+        terminal.until("merge Alpha")
+        terminal.press("?")
+        terminal.until("Freeze the world at once")
+        terminal.press("?", "m")
+        terminal.until("merged into miyabi/issue-7")
+        terminal.press("q")
+        assert terminal.end() == 0
+
+
+def ready_to_merge(repo: Path) -> bool:
+    """Whether the journal has the winner of the race."""
+    said = subprocess.run(
+        [sys.executable, "-m", "miyabi_tui", "show", "--json"],
+        capture_output=True, text=True, cwd=repo, check=True,
+    )  # fmt: skip
+    return bool(json.loads(said.stdout)["winner"])

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from rich.color import Color
 from rich.style import Style
 
+from miyabi_tui.sparing import Sparing
 from miyabi_tui.thin import Thinner
 
 COLUMNS, ROWS = 24, 6
@@ -59,6 +60,43 @@ def test_the_picture_is_the_same(
     frames = written(pieces)
     thinner = Thinner(erases=erases)
     assert picture("".join(map(thinner.thin, frames))) == picture("".join(frames))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.lists(PIECES, max_size=6), max_size=4), st.booleans())
+def test_the_picture_is_the_same_on_a_slow_line(
+    frames: list[list[tuple[int, int, list[tuple[str, Style]]]]], erases: bool
+) -> None:
+    """Also where pieces lie one over the other, in two frames or come again."""
+    full = ["".join(written(_apart(pieces))) for pieces in frames for _ in (1, 2)]
+    sparing = Sparing(Thinner(erases=erases))
+    spared = "".join(sparing.spare(one, slow=True) for one in full)
+    assert picture(spared) == picture("".join(full))
+
+
+def _apart(
+    pieces: list[tuple[int, int, list[tuple[str, Style]]]],
+) -> list[tuple[int, int, list[tuple[str, Style]]]]:
+    """One piece for each row: within a frame Textual never writes over its own."""
+    return list({y: (y, x, run) for y, x, run in pieces}.values())
+
+
+def test_a_picture_that_stands_is_not_painted_again() -> None:
+    styles = [Style.parse(one) for one in ("#aab2bf on #101215", "bold #62b6e8 on #101215")]
+    frame = (
+        "".join(
+            f"\x1b[{y};1H{styles[0].render('some ')}{styles[1].render('text')}\x1b[{y};12H\n"
+            for y in range(1, 20)
+        )
+        + "\x1b[1;1H"
+    )
+    sparing = Sparing(Thinner())
+    first = sparing.spare(frame, slow=True)
+    assert 2 <= first.count("38;2") <= 4  # each pen once, but for the last row's
+    assert len(sparing.spare(frame, slow=True)) < 30
+    assert len(sparing.spare(frame, slow=False)) > 500  # a quick line heals what others spoilt
+    sparing.forget()
+    assert len(sparing.spare(frame, slow=True)) >= len(first) - 30
 
 
 def test_a_row_in_one_colour_says_it_once() -> None:
