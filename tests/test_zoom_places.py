@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 from textual.events import MouseScrollDown, MouseScrollUp
 
+from miyabi_tui.engine import events as e
 from miyabi_tui.widgets.checkpoint_list import CheckpointList
 from miyabi_tui.widgets.stream_blocks import Block, Fold, Kind
 from miyabi_tui.widgets.stream_lines import Line, Look
 from miyabi_tui.widgets.stream_place import MOST_FOLDS, Place
 from miyabi_tui.widgets.zoom_tabs import Tab
 from tests import board_states as states
-from tests.desk import Desk, happen, press
+from tests.desk import Desk, happen, press, shown
 from tests.test_zoom import long_run, out, reader, text
 from tests.zoomed import reading, rows, settled, view, zoom
 
@@ -39,6 +40,19 @@ async def test_a_place_is_kept_from_world_to_world_and_when_the_zoom_is_left() -
         await settled(pilot)
         assert view(desk).tab is Tab.STREAM
         assert rows(desk)[:-1] == before
+
+
+async def test_what_happened_to_the_others_meanwhile_stands_in_their_heads_after_a_zoom() -> None:
+    desk = Desk(reading())
+    async with desk.app.run_test(size=(200, 50)) as pilot:
+        head = desk.app.race.board.pane(states.B).head
+        assert "paused" not in shown(head)
+        await press(pilot, "z")
+        await settled(pilot)
+        await happen(desk, pilot, e.WorldPaused(world=states.B))
+        await press(pilot, "z")
+        await settled(pilot)
+        assert "paused" in shown(head)
 
 
 async def test_the_place_of_a_long_stream_is_read_back_from_the_journal() -> None:

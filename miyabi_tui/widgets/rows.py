@@ -119,8 +119,9 @@ class ReadyRows(ReadyWidget):
         return inks(self, self.GROUND, self.world_id)
 
     def remake(self) -> None:
-        """Make the rows again and repaint those that changed."""
+        """Make the rows again and repaint those that changed; unseen ones once they are seen."""
         if not self.size:
+            self._made_for = None
             return
         old, new, fits = self._strips, self._whole(), self._fits
         self._keep(new)
