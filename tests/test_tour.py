@@ -72,6 +72,21 @@ async def test_each_caption_waits_for_its_key() -> None:
 
 
 @pytest.mark.anyio
+async def test_enter_goes_on_also_where_a_world_is_read_and_not_while_words_are_typed() -> None:
+    guided = Guided(states.racing())
+    async with guided.app.run_test(size=(80, 24)) as pilot:
+        await press(pilot, "enter", "enter", "z")
+        await pilot.pause()
+        assert guided.tour.board.zoomed and "4/8" in guided.caption
+        await press(pilot, "slash", "x", "enter")
+        await pilot.pause()
+        assert "4/8" in guided.caption
+        await press(pilot, "enter")
+        await pilot.pause()
+        assert "5/8" in guided.caption
+
+
+@pytest.mark.anyio
 @pytest.mark.parametrize("captions", [0, 3, 7])
 async def test_escape_leaves_the_tour_and_not_the_race(captions: int) -> None:
     guided = Guided(states.racing())

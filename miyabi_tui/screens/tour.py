@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
+from textual.widgets import Input
 
 from miyabi_tui.screens.race import RaceScreen
 from miyabi_tui.widgets.tour_caption import Caption, TourCaption
@@ -78,6 +79,7 @@ class TourScreen(RaceScreen):
     """The race screen, explained; at the end of the tour it is the race screen."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "tour_next", "Next caption", show=False, priority=True),
         Binding("enter", "tour_on", "Next caption", show=False),
         Binding("escape", "tour_leave", "Leave the tour", show=False),
     ]
@@ -115,6 +117,17 @@ class TourScreen(RaceScreen):
         """Go on if this is what the present caption teaches."""
         if self._number is not None and action in CAPTIONS[self._number].taught:
             self._turn_to(self._number + 1)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Enter goes on also where a stream is read and folds, but not while words are typed."""
+        if action == "tour_next":
+            typing = isinstance(self.focused, Input)
+            return self._number is not None and self.app.screen is self and not typing
+        return super().check_action(action, parameters)
+
+    def action_tour_next(self) -> None:
+        """The next caption, before anything else that enter means."""
+        self.action_tour_on()
 
     def action_tour_on(self) -> None:
         """The next caption; after the last one, enter is what it always is."""
