@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 import tests.known_styles
-import tests.settling
-import tests.snapshot_support  # noqa: F401  styles parsed once; pilots wait for the app; snapshots/
+import tests.settling  # noqa: F401  styles parsed once; pilots wait for the app
 from tests.lean import make_environment
 from tests.repositories import Repository
+from tests.snapshot_support import Album  # and keeps the snapshots in snapshots/
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from syrupy.assertion import SnapshotAssertion
 
 # A shell starts what it puts into the background so, and nohup; programs under test must not be.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -107,6 +109,12 @@ def _own_environment(
     monkeypatch.setenv("XDG_CACHE_HOME", str(lean.parents[2] / "cache"))  # bandit looks around once
     monkeypatch.setenv("MIYABI_STATE_DIR", str(home / "state"))
     monkeypatch.setenv("MIYABI_ISOLATION", "process")
+
+
+@pytest.fixture
+def album(snapshot: SnapshotAssertion) -> Album:
+    """For several pictures of one app; `snap_compare` is for one."""
+    return Album(snapshot)
 
 
 @pytest.fixture

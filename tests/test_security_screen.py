@@ -47,19 +47,20 @@ def isolated(isolation: Isolation) -> states.Script:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("isolation", [Isolation.DOCKER, Isolation.BUBBLEWRAP, Isolation.PROCESS])
-@pytest.mark.parametrize("size", [(40, 20), (40, 40), (80, 24), (99, 24), (120, 40), (200, 50)])
-async def test_every_pane_says_its_isolation(isolation: Isolation, size: tuple[int, int]) -> None:
+async def test_every_pane_says_its_isolation(isolation: Isolation) -> None:
     desk = Desk(isolated(isolation))
     names = {Isolation.BUBBLEWRAP: ("bubblewrap", "bwrap"), Isolation.PROCESS: ("⚠ process",)}
-    async with desk.app.run_test(size=size) as pilot:
-        await pilot.pause()
-        for pane in desk.app.race.board.panes:
-            lines = shown(pane.head).splitlines()
-            if len(lines) > 1:
-                assert lines[1].endswith(names.get(isolation, ("docker",))), (size, lines[1])
-            else:  # a row of the table has room for what is grave alone
-                assert ("⚠" in lines[0]) is (isolation is Isolation.PROCESS), (size, lines[0])
-            assert all(strip.cell_length == pane.head.size.width for strip in strips(pane.head))
+    async with desk.app.run_test(size=(40, 20)) as pilot:
+        for size in ((40, 20), (40, 40), (80, 24), (99, 24), (120, 40), (200, 50)):
+            await pilot.resize_terminal(*size)
+            await pilot.pause()
+            for pane in desk.app.race.board.panes:
+                lines = shown(pane.head).splitlines()
+                if len(lines) > 1:
+                    assert lines[1].endswith(names.get(isolation, ("docker",))), (size, lines[1])
+                else:  # a row of the table has room for what is grave alone
+                    assert ("⚠" in lines[0]) is (isolation is Isolation.PROCESS), (size, lines[0])
+                assert all(one.cell_length == pane.head.size.width for one in strips(pane.head))
 
 
 def strips(widget: ReadyRows) -> list[Strip]:
