@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING, Any
 import pytest_textual_snapshot
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from syrupy.assertion import SnapshotAssertion
     from syrupy.location import PyTestLocation
+    from textual.app import App
     from textual.pilot import Pilot
 
 SNAPSHOTS = Path(__file__).parent.parent / "snapshots"
@@ -52,3 +55,11 @@ class Album:
         taken = app.export_screenshot(title=app.title, simplify=True)
         if not self._snapshot(name=name) == taken:
             self.other.append(name)
+
+    async def sizes(self, app: App[Any], sizes: Sequence[tuple[int, int]], name: str) -> list[str]:
+        """One of each size, as the terminal is resized; the names of those that have changed."""
+        async with app.run_test(size=sizes[0]) as pilot:
+            for columns, rows in sizes:
+                await pilot.resize_terminal(columns, rows)
+                await self.picture(pilot, name.format(size=f"{columns}x{rows}"))
+        return self.other

@@ -14,10 +14,11 @@ from miyabi_tui.engine.worlds import WorldId
 from miyabi_tui.widgets.board_layout import places
 from miyabi_tui.widgets.words import outcome, phase
 from tests import board_states as states
-from tests import snapshot_support  # noqa: F401
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tests.snapshot_support import Album
 
 SIZES = [(80, 24), (120, 40), (200, 50)]
 STATES: dict[str, Callable[[], states.Script]] = {
@@ -36,10 +37,10 @@ def board(script: states.Script, theme: str = "") -> MiyabiApp:
     return app
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
-@pytest.mark.parametrize("state", STATES)
-def test_board(snap_compare: Callable[..., bool], state: str, size: tuple[int, int]) -> None:
-    assert snap_compare(board(STATES[state]()), terminal_size=size)
+@pytest.mark.anyio
+async def test_board(album: Album) -> None:
+    for state, script in STATES.items():
+        assert await album.sizes(board(script()), SIZES, f"{state}-{{size}}") == []
 
 
 def test_before_the_race(snap_compare: Callable[..., bool]) -> None:

@@ -22,7 +22,6 @@ from miyabi_tui.screens.help import facts
 from miyabi_tui.screens.pick import NameQuestion, PickQuestion
 from miyabi_tui.widgets.words import outcome
 from tests import board_states as states
-from tests import snapshot_support  # noqa: F401
 from tests.desk import Desk, happen, press, shown
 
 if TYPE_CHECKING:
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from textual.strip import Strip
 
     from miyabi_tui.widgets.rows import ReadyRows
+    from tests.snapshot_support import Album
 
 A, B, C, D, E = FIVE
 SIZES = [(80, 24), (120, 40), (200, 50), (40, 20)]
@@ -418,10 +418,10 @@ def shot(script: states.Script) -> MiyabiApp:
     return MiyabiApp(states.FakeControl(script), clock=lambda: script.now + 1)
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
-@pytest.mark.parametrize("name", BOARDS)
-def test_board(snap_compare: Callable[..., bool], name: str, size: tuple[int, int]) -> None:
-    assert snap_compare(shot(BOARDS[name]()), terminal_size=size)
+@pytest.mark.anyio
+async def test_board(album: Album) -> None:
+    for name, script in BOARDS.items():
+        assert await album.sizes(shot(script()), SIZES, f"{name}-{{size}}") == []
 
 
 @pytest.mark.parametrize("name", SHOTS)
