@@ -6,19 +6,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from miyabi_tui.app import MiyabiApp
 from miyabi_tui.engine import events as e
 from miyabi_tui.pacing import Level
 from tests import board_states as states
-from tests import snapshot_support  # noqa: F401
 from tests.desk import Desk, press
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from textual.pilot import Pilot
 
     from miyabi_tui.widgets.rows import ReadyRows
+    from tests.snapshot_support import Album
 
 
 def rows(widget: ReadyRows) -> list[str]:
@@ -175,9 +172,9 @@ async def fill(desk: Desk, pilot: Pilot[int], word: str = "row", lines: int = 80
     await pilot.pause()
 
 
-@pytest.mark.parametrize("size", [(60, 16), (80, 24), (120, 40), (200, 50)], ids=str)
-@pytest.mark.parametrize("state", ["choosing", "merged", "nobody"])
-def test_pictures(snap_compare: Callable[..., bool], state: str, size: tuple[int, int]) -> None:
-    script = getattr(states, state)()
-    app = MiyabiApp(states.FakeControl(script), clock=lambda: script.now + 1)
-    assert snap_compare(app, terminal_size=size)
+@pytest.mark.anyio
+async def test_pictures(album: Album) -> None:
+    sizes = [(60, 16), (80, 24), (120, 40), (200, 50)]
+    for state in ("choosing", "merged", "nobody"):
+        desk = Desk(getattr(states, state)())
+        assert await album.sizes(desk.app, sizes, f"{state}-{{size}}") == []
