@@ -50,7 +50,10 @@ class Desk:
 
     def stream(self, world: WorldId) -> str:
         """All rows of a world's stream."""
-        text = self.app.race.board.pane(world).stream.text
+        view = self.app.race.board.pane(world).stream
+        text = view.text
+        if not text.shape[0]:  # the podium came before it was ever seen
+            text.reshape(100, view.ink, 0, 50)
         return "\n".join(row.text.rstrip() for row in text.window(text.first, 10_000))
 
     async def play(self, *keys: str) -> list[str]:

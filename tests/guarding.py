@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 Kind = TypeVar("Kind", bound=e.Event)
 PRICE = Price(input=10.0, output=100.0)  # dollars per million tokens: 100 + 20 are $0.003
-QUICK = Retry(first_seconds=0.01, longest_seconds=0.05, patience_seconds=5.0)
+QUICK = Retry(first_seconds=0.01, longest_seconds=0.05, patience_seconds=60.0)
 ENV = {"ANTHROPIC_API_KEY": "sk-test", "OPENAI_API_KEY": "sk-test"}
 
 

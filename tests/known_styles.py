@@ -13,7 +13,7 @@ from textual.css.stylesheet import Stylesheet
 if TYPE_CHECKING:
     from textual.css.model import RuleSet
 
-_parse = Stylesheet._parse_rules
+PARSE = Stylesheet._parse_rules
 _known: dict[tuple[Any, ...], list[RuleSet]] = {}
 
 
@@ -21,7 +21,7 @@ def _parse_rules(self: Stylesheet, css: str, *args: Any, **options: Any) -> list
     variables = tuple(self._variables.items())
     asked = (css, variables, args, tuple(options.items()))
     if asked not in _known:
-        _known[asked] = _parse(self, css, *args, **options)
+        _known[asked] = PARSE(self, css, *args, **options)
     return _known[asked]
 
 

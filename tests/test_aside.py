@@ -324,7 +324,7 @@ def test_pictures(snap_compare: Callable[..., bool], key: str, size: tuple[int, 
 SLOWLY = """
 import sys
 from miyabi_tui import cli, driver
-driver.OWED = 100.0
+driver.OWED = driver.OWED_AT_FIRST = 100.0
 sys.exit(cli.main())
 """
 
@@ -341,15 +341,21 @@ def test_a_shell_gets_no_answers_that_a_slow_line_still_brings(tmp_path: Path) -
         terminal.press("!")
         terminal.until("A shell in Alpha's worktree")
         terminal.held = []
+        terminal.until(lambda _: bool(terminal.held), poll=True)
         terminal.press("b")
         off = b"\x1b[?2031l"
         terminal.until(lambda _: off in terminal.said)
         assert b"\x1b[?1049l" not in terminal.said  # it is not given away yet
         answers, terminal.held = terminal.held, None
-        assert answers
         terminal.press(*answers)
         terminal.until("(Alpha) ")
-        terminal.press("cat -v\n", "the end\n", "\x04", "exit\n")
+        terminal.press("echo rea''dy; cat -v\n")
+        terminal.until("ready")
+        terminal.press("the end\n")
+        terminal.until(lambda text: text.count("the end") == 2)
+        terminal.press("\x04")
+        terminal.until(lambda text: text.count("(Alpha) ") == 2)
+        terminal.press("exit\n")
         terminal.until("Back from the shell")
         shell = terminal.said.rpartition(b"\x1b[?1049l")[2].partition(b"\x1b[?1049h")[0]
         assert shell.count(b"the end") == 2

@@ -9,6 +9,7 @@ from textual.css import stylesheet
 
 from miyabi_tui.styles.few_colours import OURS
 from tests import board_states as states
+from tests import known_styles
 from tests.desk import Desk
 
 pytestmark = pytest.mark.anyio
@@ -25,6 +26,7 @@ async def test_no_source_is_read_twice_before_a_theme_is_chosen(
         return parse(scope, css, read_from, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(stylesheet, "parse", counted)
+    monkeypatch.setattr(stylesheet.Stylesheet, "_parse_rules", known_styles.PARSE)
     desk = Desk(states.racing())
     async with desk.app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
