@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from miyabi_tui.engine.costs.past import WorldCost
 
-NONE_YET = "No past runs yet, so no estimate: the budgets are what limits it."
+NONE_YET = "No run was billed yet, so no estimate: the budgets are what limits it."
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):

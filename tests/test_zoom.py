@@ -379,7 +379,8 @@ def test_waits_are_added_up_by_what_was_waited_for() -> None:
         "rate limit of x, 9 s",
         "rate limit of x, 4 s",
         "",
-        "a slot, 2nd",
+        "waiting for a slot (2 of 2)",
+        "waiting for a slot (1 of 2)",
         "",
         "rate limit of x",
     )
@@ -388,7 +389,10 @@ def test_waits_are_added_up_by_what_was_waited_for() -> None:
     ]
     waits.take(records)
     waits.take(records)
-    assert waits.shown(70.0) == [("rate limit of x", 2, 30.0, True), ("a slot", 1, 10.0, False)]
+    assert waits.shown(80.0) == [
+        ("rate limit of x", 2, 30.0, True),
+        ("waiting for a slot", 1, 20.0, False),
+    ]
 
 
 def test_what_a_call_streamed_is_not_told_twice() -> None:

@@ -16,6 +16,7 @@ from miyabi_tui.engine.events import (
 )
 from miyabi_tui.widgets.asking import spent
 from miyabi_tui.widgets.inert import one_line
+from miyabi_tui.widgets.narrator import SLOT
 from miyabi_tui.widgets.words import dollars, seconds, tokens, turns
 from miyabi_tui.widgets.zoom_sheet import Facts, Page, ZoomPage, bar
 
@@ -51,7 +52,7 @@ class Waits:
                     self._ended(record)
 
     def _turn(self, reason: str, at: float) -> None:
-        what = one_line(reason).partition(",")[0]
+        what = SLOT if reason.startswith(SLOT) else one_line(reason).partition(",")[0]
         if self._since is not None and self._since[0] != what:
             self._close(at)
         if what and self._since is None:
