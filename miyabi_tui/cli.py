@@ -232,6 +232,7 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _run(run: argparse.ArgumentParser) -> None:
+    run.set_defaults(listed=False)  # whether the person came from the list of interrupted runs
     run.add_argument(
         "issue", nargs="?", default="", help="the issue's text, or - for standard input"
     )
@@ -321,7 +322,11 @@ def _start(command_line: argparse.ArgumentParser) -> int:
         words = starting.words(command_line)
     except MiyabiError as error:
         return _failed(error, WRONG_USE)
-    return _carry_out(command_line.parse_args(words)) if words else WINNER
+    if not words:
+        return WINNER
+    args = command_line.parse_args(words)
+    args.listed = True
+    return _carry_out(args)
 
 
 def _carry_out(args: argparse.Namespace) -> int:

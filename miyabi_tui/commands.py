@@ -121,9 +121,12 @@ def run(args: argparse.Namespace) -> int:
     if row := _interrupted(git):
         from miyabi_tui import resuming
 
+        title = request.issue.title
         if args.detach or args.linear or not interactive:
             resuming.hint(row)
-        elif resuming.offer(row, request.issue.title):
+        elif args.listed and row.title != title:
+            pass  # it was on the start screen, and another race was chosen there
+        elif resuming.offer(row, title):
             args.run = row.run_id
             return resume(args)
     if args.detach:

@@ -108,6 +108,30 @@ def test_another_run_offers_the_interrupted_one(project: Project) -> None:
         assert terminal.end() == 3
 
 
+@pytest.mark.parametrize(("title", "asked"), [("another thing", False), ("add() subtracts", True)])
+def test_the_start_screen_had_the_interrupted_run_so_another_race_just_begins(
+    project: Project, title: str, asked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted(project)
+    monkeypatch.setenv("MIYABI_MODEL", f"replay/{project.recording}")
+    with project.type() as terminal:
+        terminal.until("Interrupted")
+        terminal.press("n")
+        terminal.until("A new race")
+        terminal.press(title)
+        terminal.until(title)
+        terminal.press("\x13")
+        terminal.until("[Y/n]" if asked else "waiting")
+        assert ("Go on with it" in terminal.text) is asked
+        if asked:
+            terminal.press("\x03")
+        else:
+            terminal.press("q")
+            terminal.until("Leave the race?")
+            terminal.press("y")
+        assert terminal.end() == 3
+
+
 @pytest.mark.parametrize("key", ["\x03", "\x04"])
 def test_neither_of_them(project: Project, key: str, capsys: pytest.CaptureFixture[str]) -> None:
     run = interrupted(project)
