@@ -1,4 +1,4 @@
-"""A pilot waits for the app itself to be idle; importing this module is all it takes.
+"""A pilot waits for the app itself to be idle, and no cursor blinks; importing this does it.
 
 Textual's own looks at how much time the process gets: on a busy machine it takes one that is
 starved for one that has finished, and pictures are taken of a screen that is half drawn.
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import textual.app
 import textual.pilot
 from textual._context import active_app
+from textual.widgets import Input, TextArea
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -72,3 +73,5 @@ def _tick(app: App[Any]) -> None:
 
 for module in (textual.app, textual.pilot):
     vars(module)["wait_for_idle"] = settled
+for kind in (Input, TextArea):  # a picture must not depend on when it is taken
+    vars(kind)["cursor_blink"]._default = False
