@@ -246,6 +246,20 @@ async def test_an_extra_world_is_there_only_from_its_fork_on(tmp_path: Path) -> 
 
 
 @pytest.mark.anyio
+async def test_a_closed_dialog_gives_no_keys_to_a_pane_that_was_put_away(tmp_path: Path) -> None:
+    tape = await anyio_tape(tmp_path, states.merged())
+    with Cinema(tape, at=len(tape)) as cinema:
+        async with cinema.app.run_test(size=(120, 40)) as pilot:
+            await cinema.settle(pilot)
+            await cinema.press(pilot, "b", "ctrl+home")
+            assert cinema.race.board.panes == ()
+            await cinema.press(pilot, "question_mark", "escape", "tab", "2", "z", "ctrl+end")
+            assert len(cinema.race.board.panes) == 5
+            await cinema.press(pilot, "2")
+            assert cinema.race.board.focused_world is B
+
+
+@pytest.mark.anyio
 async def test_marks_seconds_and_events(tmp_path: Path) -> None:
     script = states.merged()
     tape = await anyio_tape(tmp_path, script)

@@ -127,6 +127,10 @@ class WorldPane(Widget, can_focus=True):
         else:
             self.stream.refresh(layout=True)
 
+    def allow_focus(self) -> bool:
+        """One that was put away gets no keys; Textual offers it those of a closed dialog."""
+        return super().allow_focus() and bool(self.display)
+
     def compose(self) -> ComposeResult:
         """Edge, head, stream, foot."""
         yield self.edge
