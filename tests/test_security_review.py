@@ -136,11 +136,11 @@ async def test_a_world_that_plants_what_runs_elsewhere_is_not_eligible(office: O
     assert sorted(scored.ineligible) == [
         "security, critical: new.sh:2 reverse-shell gives a program to whoever is at the other end"
         " (malicious code)",
-        "security, high: .github/workflows/ci.yml:0 ci runs in CI, with the project's rights"
+        "security, high: .github/workflows/ci.yml ci runs in CI, with the project's rights"
         " (file-system attack)",
-        "security, high: .husky/pre-commit:0 git-hook runs when somebody uses git here"
+        "security, high: .husky/pre-commit git-hook runs when somebody uses git here"
         " (file-system attack)",
-        "security, high: data:0 symlink-out a link out of the tree, to '/etc' (file-system attack)",
+        "security, high: data symlink-out a link out of the tree, to '/etc' (file-system attack)",
     ]
     assert scored.score.security == 0
     assert {one.threat for one in scored.evidence.security} >= {

@@ -81,7 +81,8 @@ class Finding(msgspec.Struct, frozen=True):
     threat: Threat | None = None
 
     def __str__(self) -> str:
-        return f"{self.path}:{self.line} {self.rule} {self.message}"
+        place = f"{self.path}:{self.line}" if self.line else self.path
+        return f"{place} {self.rule} {self.message}"
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
