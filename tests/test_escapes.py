@@ -324,6 +324,15 @@ def test_a_limit_that_was_met_is_a_notice() -> None:
     assert notice.text.startswith("Alpha ran into its limit on processes: bash: fork")
 
 
+def test_our_own_note_of_a_limit_is_told_without_its_brackets() -> None:
+    journal = Journal()
+    note = "[something here was ended: over the memory limit of 2 GB]"
+    lookout(journal).saw("python3 hog.py", f"begun\n{note}\n")
+    [notice] = journal.events
+    assert isinstance(notice, e.Notice)
+    assert notice.text == f"Alpha ran into its limit on memory: {note[1:-1]}"
+
+
 def test_a_world_that_never_ends_trying_is_told_so_often() -> None:
     journal = Journal()
     watched = lookout(journal)

@@ -131,6 +131,7 @@ def it_is_told_how_it_was_stopped(ended: Ended) -> None:
     assert re.search(r"… \d+ characters left out …", loud.text)
     assert len(loud.text) < 11_000
     assert "over the memory limit of 0.5 GB" in hog.text and "ended with 137" in hog.text
+    assert "\n\n[something here" not in hog.text  # it has one line, not an empty one before it
     noticed = [one.text for one in ended.of(A, e.Notice)]
     for resource in ("memory", "processes"):
         assert any(one.startswith(f"Alpha ran into its limit on {resource}") for one in noticed)

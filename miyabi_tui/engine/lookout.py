@@ -157,7 +157,8 @@ class Lookout:
 
     def _met(self, resource: e.Resource, line: str) -> None:
         if self._new(resource, ""):
-            text = f"{self._world} ran into its limit on {resource}: {line}"
+            said = line.removeprefix("[").removesuffix("]")
+            text = f"{self._world} ran into its limit on {resource}: {said}"
             notice = e.Notice(level=e.Level.WARNING, text=text, world=self._world)
             self._publisher.post(notice)
 

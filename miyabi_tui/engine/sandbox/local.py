@@ -142,7 +142,7 @@ class LocalSandbox:
             self._leaders.discard(process.pid)
         if self._cgroup and self._cgroup.out_of_memory > killed_before:
             gigabytes = self._space.limits.memory_gb
-            capture.note(f"\n[something here was ended: over the memory limit of {gigabytes:g} GB]")
+            capture.note(f"[something here was ended: over the memory limit of {gigabytes:g} GB]")
         return ExecResult(
             None if timed_out else process.returncode,
             capture.text(),
