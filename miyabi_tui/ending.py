@@ -91,6 +91,18 @@ def signals_interrupt() -> Iterator[None]:
             signal.signal(one, signal.SIG_DFL)
 
 
+@contextlib.contextmanager
+def stops_as_before() -> Iterator[None]:
+    """Afterwards ctrl+z and fg are as before: Textual would go on with a screen that is gone."""
+    here = threading.current_thread() is threading.main_thread()
+    before = {one: signal.getsignal(one) for one in (signal.SIGTSTP, signal.SIGCONT) if here}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
 class _Terminal:
     """The terminal as it was found, and its real descriptors: a screen replaces sys.stdout."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from miyabi_tui import config, terminal_ground, terminal_kind
+from miyabi_tui import config, ending, terminal_ground, terminal_kind
 from miyabi_tui.engine.errors import UsageError
 from miyabi_tui.quick import quick
 from miyabi_tui.screen_settings import Screen, said
@@ -31,7 +31,7 @@ class Opening:
         """Show the run until the person leaves; the app of which it was, which `build` may make."""
         env = os.environ
         asked = terminal_ground.asked(env if self._screen.theme == "auto" else {})
-        with quick(), asked as question:
+        with ending.stops_as_before(), quick(), asked as question:
             from miyabi_tui.app import MiyabiApp
 
             look = terminal_kind.look(self._screen, env, question.ground())
