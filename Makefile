@@ -26,8 +26,8 @@ format: $(STAMP)  ## Format and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-snapshots: $(STAMP)  ## Accept the screen as it is now; look at snapshots/*.svg before and after
-	$(BIN)/python -m pytest -n 0 $$(grep -l snap_compare tests/test_*.py) --snapshot-update
+snapshots: $(STAMP)  ## Accept the screen as it is now; look at it before and after
+	$(BIN)/python -m pytest -n 0 $$(grep -lE 'snap_compare|update_snapshots' tests/test_*.py) --snapshot-update
 
 bench: $(STAMP)  ## All benchmarks, one after another
 	$(BIN)/python -m benchmarks
