@@ -13,6 +13,7 @@ from miyabi_tui.pacing import QUESTION, Pacer
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from textual.screen import Screen
+    from textual.timer import Timer
 
     from miyabi_tui.driver import ScreenDriver
 
@@ -60,6 +61,16 @@ class PacedApp(App[int]):
         """The terminal was given away and is ours again."""
         self.pacer.forget()
         self._hold(False)
+
+    def set_timer(self, *given: Any, **options: Any) -> Timer:
+        """A timer of the app; it rings for certain.
+
+        Textual skips what should have rung already, also what rings but once. So a machine that
+        stood still for 8 ms at the wrong moment made it wait for ever for the next size.
+        """
+        timer = super().set_timer(*given, **options)
+        timer._skip = False
+        return timer
 
     def on_mount(self) -> None:
         """Begin to look after the terminal's answers."""

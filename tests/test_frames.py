@@ -23,6 +23,7 @@ HOW = "look at it: python -m tests.frames_seen {0}; then accept it: make snapsho
 @pytest.mark.parametrize("scene", SCENES)
 async def test_scene(scene: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     frames = await seen(scene, tmp_path)
+    assert all(len(frame.text) == frame.size[1] for frame in frames)
     now, file = written(frames), FRAMES / f"{scene}.txt"
     assert read(now) == frames
     if request.config.getoption("update_snapshots"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -24,6 +25,7 @@ from miyabi_tui.screens.refusals import LOOK_AGAIN
 from miyabi_tui.widgets.diff_view import DiffView
 from tests import board_states as states
 from tests import snapshot_support  # noqa: F401
+from tests.frames import take
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -397,3 +399,19 @@ def test_a_tie_says_what_decided() -> None:
     run = fold(script.records)
     assert "and changes fewer lines (" in against(run, run.world(WorldId.DELTA))
     assert "Alpha may win, with" in against(run, run.world(WorldId.GAMMA))
+
+
+@pytest.mark.anyio
+async def test_a_machine_that_stands_still_for_a_moment_loses_no_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lost = iter(range(1_000_000))
+    monkeypatch.setattr(
+        "textual._time.get_time", lambda: time.monotonic() + 0.01 * next(lost)
+    )  # between any two looks at the clock more passes than Textual waits after a resize
+    table = Table(states.racing())
+    async with table.app.run_test(size=(120, 40)) as pilot:
+        for size in ((60, 16), (200, 50)):
+            await pilot.resize_terminal(*size)
+            await pilot.pause()
+            assert len(take(table.app, "").text) == size[1]
