@@ -31,6 +31,7 @@ NAME, SIGN, TOTAL, PART = 12, 14, 7, 12
 LEAST_PARTS = NAME + SIGN + TOTAL + 5 * PART + 2
 SHORT_PART = 5
 INDENT = "    "
+AIRY = 16  # rows from which some may be blank
 
 
 def decided(run: RunState) -> bool:
@@ -70,7 +71,7 @@ class Podium(Wheel, ReadyRows):
 
     def make(self, width: int, height: int) -> list[Strip]:
         """The winner and why; the worlds by rank; what now."""
-        rows = [*self._head(width), self._names(width)]
+        rows = [*self._head(width, airy=height >= AIRY), self._names(width)]
         for one in standings(self._run):
             rows += [self._world(one, width), *self._lost(one.world, width)]
         rows += [strip_of((), width, self.ink), *self._now(width)]
@@ -81,11 +82,11 @@ class Podium(Wheel, ReadyRows):
             shown[-1] = strip_of([(f" ↓ {below + 1} more below ", "band")], width, self.ink)
         return shown
 
-    def _head(self, width: int) -> list[Strip]:
-        """Why it won; how, stands in the head line."""
-        blank = strip_of((), width, self.ink)
+    def _head(self, width: int, *, airy: bool) -> list[Strip]:
+        """Why it won; how, stands in the head line. Blank rows only where there are rows enough."""
+        blank = [strip_of((), width, self.ink)] if airy else []
         why = one_line(self._run.winner_reason)
-        return [blank, *self._wrapped(why, "won", width, ""), blank] if why else [blank]
+        return [*blank, *self._wrapped(why, "won", width, ""), *blank] if why else blank
 
     def _names(self, width: int) -> Strip:
         spans: list[Span] = [(" " * (1 + NAME + SIGN), "text"), (f"{'total':>{TOTAL}}", "faint")]
