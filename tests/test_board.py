@@ -20,11 +20,9 @@ if TYPE_CHECKING:
 
     from tests.snapshot_support import Album
 
-SIZES = [(80, 24), (120, 40), (200, 50)]
+SIZES = [(120, 40)]
 STATES: dict[str, Callable[[], states.Script]] = {
     "racing": states.racing,
-    "mixed": states.mixed,
-    "choosing": states.choosing,
     "merged": states.merged,
 }
 
@@ -51,37 +49,12 @@ def test_a_race_that_could_not_begin(snap_compare: Callable[..., bool]) -> None:
     assert snap_compare(board(states.stillborn()))
 
 
-def test_waiting_for_the_merge(snap_compare: Callable[..., bool]) -> None:
-    assert snap_compare(board(states.waiting_for_merge()), terminal_size=(120, 40))
-
-
-def test_nobody_may_win(snap_compare: Callable[..., bool]) -> None:
-    assert snap_compare(board(states.nobody()))
-
-
 def test_no_winner(snap_compare: Callable[..., bool]) -> None:
     assert snap_compare(board(states.no_winner()))
 
 
-def test_light(snap_compare: Callable[..., bool]) -> None:
-    assert snap_compare(board(states.choosing(), "miyabi-light"), terminal_size=(200, 50))
-
-
-def test_no_colour(snap_compare: Callable[..., bool], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_COLOR", "1")
-    assert snap_compare(board(states.mixed()), terminal_size=(120, 40))
-
-
 def test_two_worlds(snap_compare: Callable[..., bool]) -> None:
     assert snap_compare(board(states.opened(recorded=False, worlds=2)), terminal_size=(120, 30))
-
-
-def test_zoomed(snap_compare: Callable[..., bool]) -> None:
-    assert snap_compare(board(states.racing()), press=["2", "z"], terminal_size=(120, 40))
-
-
-def test_another_pane_open(snap_compare: Callable[..., bool]) -> None:
-    assert snap_compare(board(states.choosing()), press=["3"])
 
 
 def test_small(snap_compare: Callable[..., bool]) -> None:

@@ -508,9 +508,7 @@ SHOTS: dict[str, tuple[Callable[[], states.Script], list[str], tuple[int, int]]]
     "six-small": (lambda: states.crowded(6), ["6"], (80, 24)),
     "nine-small": (states.crowded, ["7"], (80, 24)),
     "nine": (states.crowded, ["6"], (120, 40)),
-    "nine-wide": (states.crowded, [], (200, 50)),
     "back": (lambda: states.forked(states.far(), B), ["2"], (120, 40)),
-    "resumed": (states.resumed, ["2"], (120, 40)),
     "interrupted": (states.interrupted, ["2"], (80, 24)),
 }
 

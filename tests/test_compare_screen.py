@@ -40,24 +40,13 @@ def app(script: states.Script | None = None, theme: str = "miyabi-dark") -> Miya
     return made
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_compare(snap_compare: Callable[..., bool], size: tuple[int, int]) -> None:
-    assert snap_compare(app(), run_before=pressing("c"), terminal_size=size)
+def test_compare(snap_compare: Callable[..., bool]) -> None:
+    assert snap_compare(app(), run_before=pressing("c"), terminal_size=(120, 40))
 
 
 def test_two_worlds_and_a_clash(snap_compare: Callable[..., bool]) -> None:
     keys = ("c", "v", "end", "up", "up", "up")
     assert snap_compare(app(), run_before=pressing(*keys), terminal_size=(120, 40))
-
-
-def test_light(snap_compare: Callable[..., bool]) -> None:
-    made = app(states.hostile(), theme="miyabi-light")
-    assert snap_compare(made, run_before=pressing("c", "down"), terminal_size=(120, 40))
-
-
-def test_no_colour(snap_compare: Callable[..., bool], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_COLOR", "1")
-    assert snap_compare(app(), run_before=pressing("c"), terminal_size=(120, 40))
 
 
 def test_nine_worlds_in_a_narrow_terminal(snap_compare: Callable[..., bool]) -> None:

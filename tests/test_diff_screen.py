@@ -50,23 +50,7 @@ def pressing(*keys: str) -> Callable[[Pilot[int]], Awaitable[None]]:
     return run
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_diff(snap_compare: Callable[..., bool], size: tuple[int, int]) -> None:
-    assert snap_compare(app(), run_before=pressing("d"), terminal_size=size)
-
-
-def test_side_by_side(snap_compare: Callable[..., bool]) -> None:
-    keys = ("2", "d", "T", "n")
-    assert snap_compare(app(), run_before=pressing(*keys), terminal_size=(120, 40))
-
-
-def test_light(snap_compare: Callable[..., bool]) -> None:
-    made = app(theme="miyabi-light")
-    assert snap_compare(made, run_before=pressing("2", "d", "n"), terminal_size=(200, 50))
-
-
-def test_no_colour(snap_compare: Callable[..., bool], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_COLOR", "1")
+def test_diff(snap_compare: Callable[..., bool]) -> None:
     assert snap_compare(app(), run_before=pressing("d"), terminal_size=(120, 40))
 
 

@@ -11,7 +11,7 @@ from miyabi_tui.engine import events as e
 from miyabi_tui.widgets.issue_view import IssueView
 from tests import board_states as states
 from tests.test_diff_screen import pressing
-from tests.test_timeline import SIZES, app
+from tests.test_timeline import app
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,9 +45,8 @@ def with_issue(text: str = ISSUE) -> MiyabiApp:
     return app(script)
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_issue(snap_compare: Callable[..., bool], size: tuple[int, int]) -> None:
-    assert snap_compare(with_issue(), run_before=pressing("i"), terminal_size=size)
+def test_issue(snap_compare: Callable[..., bool]) -> None:
+    assert snap_compare(with_issue(), run_before=pressing("i"), terminal_size=(120, 40))
 
 
 @pytest.mark.anyio

@@ -564,9 +564,6 @@ async def test_a_question_and_its_answer_are_told() -> None:
 
 
 SHOTS: dict[str, tuple[Callable[[], states.Script], list[str], tuple[int, int]]] = {
-    "waiting": (states.waiting, [], (120, 40)),
-    "asked": (states.asked, [], (80, 24)),
-    "spent": (states.spent, [], (200, 50)),
     "rule": (states.asked, ["a", "tab"], (80, 24)),
     "raise-tiny": (states.spent, ["a", "tab", "tab"], (40, 20)),
 }

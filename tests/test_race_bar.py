@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from textual.pilot import Pilot
 
     from miyabi_tui.widgets.rows import ReadyRows
-    from tests.snapshot_support import Album
 
 
 def rows(widget: ReadyRows) -> list[str]:
@@ -170,11 +169,3 @@ async def fill(desk: Desk, pilot: Pilot[int], word: str = "row", lines: int = 80
     desk.control.more(e.Output(world=states.A, channel=e.Channel.TEXT, text=text))
     desk.app.race.pump()
     await pilot.pause()
-
-
-@pytest.mark.anyio
-async def test_pictures(album: Album) -> None:
-    sizes = [(60, 16), (80, 24), (120, 40), (200, 50)]
-    for state in ("choosing", "merged", "nobody"):
-        desk = Desk(getattr(states, state)())
-        assert await album.sizes(desk.app, sizes, f"{state}-{{size}}") == []

@@ -302,11 +302,9 @@ SHOTS: dict[str, tuple[Callable[[], states.Script], list[str], tuple[int, int]]]
     "pick-small": (states.choosing, ["2", "w"], (80, 24)),
     "diff": (states.choosing, ["2", "d"], (80, 24)),
     "help": (states.racing, ["question_mark"], (80, 24)),
-    "help-wide": (states.racing, ["question_mark"], (200, 50)),
     "kill": (states.racing, ["4", "k"], (80, 24)),
     "quit": (states.racing, ["q"], (80, 24)),
     "quit-nobody": (states.nobody, ["q"], (40, 10)),
-    "pick-tiny": (states.choosing, ["3", "w"], (60, 16)),
     "refusal": (states.merged, ["p"], (80, 24)),
 }
 

@@ -402,12 +402,9 @@ BOARDS: dict[str, Callable[[], states.Script]] = {
     "overridden": states.overridden,
 }
 SHOTS: dict[str, tuple[Callable[[], states.Script], list[str], tuple[int, int]]] = {
-    "frozen": (states.frozen, ["4"], (80, 24)),
-    "escaped": (states.escaped, ["2"], (80, 24)),
     "limit-question": (states.over_limit, ["a"], (80, 24)),
     "approval-question": (states.approval, ["a"], (80, 24)),
     "name": (states.hostile, ["3", "w", *"gamma"], (120, 40)),
-    "name-small": (states.hostile, ["3", "w"], (80, 24)),
     "name-tiny": (states.hostile, ["3", "w"], (40, 20)),
     "help": (states.escaped, ["question_mark"], (200, 50)),
 }
@@ -436,8 +433,3 @@ def test_screen(snap_compare: Callable[..., bool], name: str) -> None:
         await pilot.pause()
 
     assert snap_compare(shot(state()), run_before=ready, terminal_size=size)
-
-
-def test_without_colour(snap_compare: Callable[..., bool], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_COLOR", "1")
-    assert snap_compare(shot(states.escaped()), terminal_size=(120, 40))

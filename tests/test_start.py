@@ -318,7 +318,7 @@ def test_a_race_from_the_start_screen_in_a_real_terminal(tmp_path: Path) -> None
 
 # --- pictures -------------------------------------------------------------------------------------
 
-SIZES = [(60, 16), (80, 24), (120, 40)]
+SIZES = [(80, 24)]
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")

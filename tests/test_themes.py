@@ -26,14 +26,6 @@ LOOKS = {
     "ascii": Look(unicode=False),
 }
 PICTURES = [
-    ("dark", "racing", SMALL),
-    ("dark", "merged", WIDE),
-    ("light", "racing", WIDE),
-    ("light", "choosing", SMALL),
-    ("contrast", "racing", WIDE),
-    ("contrast", "mixed", SMALL),
-    ("none", "mixed", WIDE),
-    ("none", "choosing", SMALL),
     ("16-dark", "mixed", WIDE),
     ("16-light", "mixed", WIDE),
     ("256", "racing", SMALL),

@@ -59,24 +59,13 @@ def app(script: states.Script | None = None, theme: str = "miyabi-dark") -> Miya
     return made
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_timeline(snap_compare: Callable[..., bool], size: tuple[int, int]) -> None:
-    assert snap_compare(app(), run_before=pressing("t"), terminal_size=size)
+def test_timeline(snap_compare: Callable[..., bool]) -> None:
+    assert snap_compare(app(), run_before=pressing("t"), terminal_size=(120, 40))
 
 
 def test_one_world_and_a_search(snap_compare: Callable[..., bool]) -> None:
     keys = ("t", "2", "slash", *"pytest", "enter")
     assert snap_compare(app(), run_before=pressing(*keys), terminal_size=(120, 40))
-
-
-def test_light(snap_compare: Callable[..., bool]) -> None:
-    made = app(theme="miyabi-light")
-    assert snap_compare(made, run_before=pressing("t", "home"), terminal_size=(120, 40))
-
-
-def test_no_colour(snap_compare: Callable[..., bool], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_COLOR", "1")
-    assert snap_compare(app(), run_before=pressing("t"), terminal_size=(120, 40))
 
 
 def screen_of(pilot: Pilot[int]) -> TimelineScreen:
