@@ -71,6 +71,8 @@ class JobApp(PacedApp):
     def _settle(self) -> None:
         """Have the present size heard by a screen that came up between two, and paint anew."""
         self._settling = None
+        if not self.screen_stack:  # it leaves meanwhile
+            return
         self.screen.post_message(events.Resize(self.size, self.size))
         self.call_later(self.action_paint_anew)
 

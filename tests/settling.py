@@ -31,6 +31,8 @@ async def settled(*_: float) -> None:
     ticked, until, still = False, time.monotonic() + PATIENCE, 0
     while still < TURNS and time.monotonic() < until:
         await asyncio.sleep(0)
+        if not app.is_running or not app._screen_stack:  # it has left
+            return
         if loop._ready:  # type: ignore[attr-defined]
             still = 0
         elif _works(app) or _soon(loop):

@@ -50,8 +50,8 @@ def test_of_all_hosts_only_a_listed_one_is_reached(ground: Ground, web: str) -> 
         {A: [*turns, *racing.NOTHING]}, stop_when_answered, sandbox=replace(LIMITS, network=(web,))
     )
 
-    assert len(ended.answers(A)) == len(tries)
-    for (command, says), answer in zip(tries.items(), ended.answers(A), strict=True):
+    answers = ended.answers(A)[: len(tries)]  # the next step may have begun before the stop
+    for (command, says), answer in zip(tries.items(), answers, strict=True):
         assert re.search(says, answer.text), (command, answer.text)
     told = {(one.kind, one.detail) for one in ended.of(A, e.EscapeAttempted) if one.stopped}
     assert {(Escape.NETWORK, shut), (Escape.NETWORK, "example.org")} <= told
