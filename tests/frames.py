@@ -53,12 +53,12 @@ def take(app: App[Any], look: str) -> Frame:
 
 
 def _runs(row: Iterable[Segment]) -> tuple[Run, ...]:
+    """The same wherever a row happens to be cut into segments."""
     found: list[Run] = []
     end, ground = 0, ""
-    for text, style, _ in row:
-        if not text:
-            continue
-        words, behind, lined = _words(style or Style.null())
+    styled = ((text, _words(style or Style.null())) for text, style, _ in row if text)
+    for (words, behind, lined), same in groupby(styled, key=lambda one: one[1]):
+        text = "".join(one for one, _ in same)
         end += cell_len(text)
         if not lined and not text.strip(" "):  # of a blank only the ground is seen
             words = found[-1][1] if found and behind == ground else f"on {behind}"
