@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from textual._compositor import Compositor, CompositorUpdate, LayoutUpdate
+from textual._compositor import Compositor, CompositorUpdate
 from textual.strip import Strip
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from rich.console import Console, ConsoleOptions, RenderResult
     from textual.widget import Widget
 
@@ -60,18 +58,6 @@ class RowCompositor(Compositor):
                     left, right = max(x, start), min(end, stop)
                     placed.append((left, y, self._piece(widget, painted, left, right, y)))
         return RowsUpdate(placed) if placed else None
-
-    def render_full_update(self, simplify: bool = False) -> LayoutUpdate:
-        """The whole screen, after a new layout; simplified for a picture, as Textual does it."""
-        if simplify:
-            return super().render_full_update(simplify)
-        self._dirty_regions.clear()
-        painted: dict[Widget, list[Strip]] = {}
-        rows: list[Iterable[Strip]] = [
-            [self._piece(widget, painted, x, end, y) for x, end, widget in self._on_top(y)]
-            for y in range(self.size.height)
-        ]
-        return LayoutUpdate(rows, self.size.region)
 
     def _on_top(self, y: int) -> list[Piece]:
         """The widgets that are seen in a row, from left to right."""
