@@ -81,6 +81,13 @@ class MiyabiApp(DrawnApp):
                 yield SystemCommand(f"{one.title} ({one.key})", one.help, self._later(action))
         yield SystemCommand("Theme", "Choose other colours", self.action_change_theme)
 
+    def action_command_palette(self) -> None:
+        """All commands."""
+        from miyabi_tui.palette import Palette
+
+        if not Palette.is_open(self):  # type: ignore[arg-type]
+            self.push_screen(Palette(id="--command-palette"))
+
     def _later(self, action: str) -> Callable[[], None]:
         def run() -> None:
             self.call_later(self.run_action, action)

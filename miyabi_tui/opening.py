@@ -12,6 +12,7 @@ from miyabi_tui import config, ending, terminal_ground, terminal_kind
 from miyabi_tui.engine.errors import UsageError
 from miyabi_tui.quick import quick
 from miyabi_tui.screen_settings import Screen, said
+from miyabi_tui.terminal_guard import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,7 +32,7 @@ class Opening:
         """Show the run until the person leaves; the app of which it was, which `build` may make."""
         env = os.environ
         asked = terminal_ground.asked(env if self._screen.theme == "auto" else {})
-        with ending.stops_as_before(), quick(), asked as question:
+        with ending.stops_as_before(), quick(), guarded(), asked as question:
             from miyabi_tui.app import MiyabiApp
 
             look = terminal_kind.look(self._screen, env, question.ground())

@@ -204,6 +204,17 @@ async def test_a_key_right_after_turning_is_meant_for_the_new_world() -> None:
 
 
 @pytest.mark.anyio
+async def test_a_page_up_before_the_palette_is_laid_out_does_nothing() -> None:
+    async with Table(states.racing()).app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("ctrl+p")
+        found = pilot.app.screen.query_one(CommandList)
+        found.highlighted = 1
+        found._index_to_line.clear()
+        await pilot.press("pageup", "pagedown", "escape")
+        assert pilot.app.is_running
+
+
+@pytest.mark.anyio
 async def test_the_palette_has_every_command() -> None:
     table = Table(states.racing())
     async with table.app.run_test() as pilot:

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import termios
 from typing import TYPE_CHECKING
 
 import psutil
@@ -105,6 +106,17 @@ def test_a_closed_terminal_ends_the_run_and_all_it_started(tmp_path: Path) -> No
         terminal.hang_up()
         terminal.process.wait(40)
     assert_no_process_in(repo)
+
+
+def test_after_a_kill_the_terminal_is_usable(tmp_path: Path) -> None:
+    with Terminal("-m", "miyabi_tui", "demo", cwd=tmp_path) as terminal:
+        terminal.until("1 Alpha")
+        assert not termios.tcgetattr(terminal._master)[3] & termios.ECHO
+        terminal.process.send_signal(signal.SIGKILL)
+        terminal.until("miyabi has been killed")
+        assert b"\x1b[?1049l\x1b[?25h" in terminal.said
+        local = termios.tcgetattr(terminal._master)[3]
+        assert local & termios.ECHO and local & termios.ICANON
 
 
 def assert_no_process_in(repo: Path) -> None:
