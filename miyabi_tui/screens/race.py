@@ -42,6 +42,10 @@ if TYPE_CHECKING:
     from miyabi_tui.widgets.pane import WorldPane
 
 
+# Of a core: what the screen may have used since the last pump, and seconds between two beyond it.
+RESTS = ((0.20, 0.19), (0.10, 0.09))
+
+
 class RaceScreen(Looking, Doing, Deciding, Reaching):
     """Five panes fed by one bridge, on one timer."""
 
@@ -51,6 +55,7 @@ class RaceScreen(Looking, Doing, Deciding, Reaching):
     def __init__(self, control: Control, clock: Callable[[], float]) -> None:
         super().__init__(control, clock)
         self._second = 0
+        self._beaten = self._used = 0.0
         self._level = Level.FULL
         self._seldom = Seldom()
         self.headline = HeadLine()
@@ -76,12 +81,22 @@ class RaceScreen(Looking, Doing, Deciding, Reaching):
         self._show({})
         self.pump()
         frames = CALM_FRAMES_A_SECOND if calm(self.app) else FRAMES_A_SECOND
-        self.set_interval(1 / frames, self.pump)
+        self.set_interval(1 / frames, self._beat)
 
     def on_resize(self, event: events.Resize) -> None:
         """In the smallest terminals the board is a table."""
         board = Size(event.size.width, event.size.height - AROUND)
         self.set_class(is_table(board), "-table")
+
+    def _beat(self) -> None:
+        """Pump, but the more seldom the more it takes: a flood is not read at twenty frames."""
+        now, used = time.monotonic(), time.thread_time()
+        passed = now - self._beaten
+        share = (used - self._used) / max(passed, 1e-6)
+        if passed < next((seconds for most, seconds in RESTS if share > most), 0.0):
+            return
+        self._beaten, self._used = now, used
+        self.pump()
 
     def pump(self) -> None:
         """Show what happened since the last call; once a second, what only time changed."""
