@@ -54,7 +54,8 @@ def test_a_job_of_a_shell(tmp_path: Path) -> None:
         terminal.prompt()
         before = termios.tcgetattr(terminal._master)
         terminal.press(f"{command}\r")
-        terminal.until(lambda text: text.count("tick") > 4)
+        tree = repo / ".miyabi"
+        terminal.until(lambda _: size([*tree.rglob("ticks")]) > 4, poll=True)
 
         # ctrl+z: the terminal as it was, nothing typed into the shell, and all stands still
         start = len(terminal.said)
@@ -63,7 +64,7 @@ def test_a_job_of_a_shell(tmp_path: Path) -> None:
         assert "miyabi and its worlds stand still" in text and "Stopped" in text
         assert all(code in terminal.said[start:] for code in GIVEN_BACK)
         assert termios.tcgetattr(terminal._master) == before
-        ticks = [*(repo / ".miyabi").rglob("ticks")]
+        ticks = [*tree.rglob("ticks")]
         stood = size(ticks)
         assert stood
 

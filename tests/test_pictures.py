@@ -17,11 +17,18 @@ def test_every_picture_has_its_test(request: pytest.FixtureRequest) -> None:
         for item in request.session.items
         if isinstance(item, pytest.Function) and "snap_compare" in item.fixturenames
     }
+    albums = {
+        (item.path.stem, item.originalname)
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and "album" in item.fixturenames
+    }
     modules = {item.path.stem for item in request.session.items}
     kept = {
         (picture.parent.name, picture.stem)
         for picture in SNAPSHOTS.rglob("*")
-        if picture.is_file() and picture.parent.name in modules
+        if picture.is_file()
+        and picture.parent.name in modules
+        and (picture.parent.name, picture.stem.partition("[")[0]) not in albums
     }
 
     assert kept == compared

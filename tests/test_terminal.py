@@ -203,7 +203,7 @@ def test_a_terminal_that_reads_nothing_holds_up_no_race(tmp_path: Path) -> None:
             assert terminal.process.poll() is None
         terminal.until("merge Alpha")
         terminal.press("?")
-        terminal.until("Freeze the world at once")
+        terminal.until("Freeze it at once")
         terminal.press("?", "m")
         terminal.until("merged into miyabi/issue-7")
         terminal.press("q")

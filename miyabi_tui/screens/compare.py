@@ -113,7 +113,8 @@ class CompareScreen(Screen[None]):
         self._head.forget()
         many = "two worlds" if len(worlds) == 2 else f"{len(worlds)} worlds"
         title = f"{many} side by side · {one_line(run.issue.title)}"
-        self.query_one("#compare-title", Static).update(title)
+        for line in self.query("#compare-title").results(Static):  # none where it is leaving
+            line.update(title)
         self._say()
 
     def _files_head(self, worlds: Sequence[WorldState]) -> Row:
