@@ -10,7 +10,6 @@ import sys
 import time
 
 BUFFER = 16_384
-TICK = 0.005
 
 
 async def carry(
@@ -26,18 +25,16 @@ async def carry(
             under_way.put_nowait((time.monotonic() + later, data))
         under_way.put_nowait((0.0, b""))
 
-    taking = asyncio.create_task(take())
-    free_at = time.monotonic()
-    while True:
-        due, data = await under_way.get()
-        if not data:
-            break
-        free_at = max(free_at, due - later) + len(data) / rate
-        await asyncio.sleep(max(0.0, free_at + later - time.monotonic()))
-        target.write(data)
-        await target.drain()
-        room.release()
-    await taking
+    async with asyncio.TaskGroup() as group:
+        group.create_task(take())
+        free_at = time.monotonic()
+        while (found := await under_way.get())[1]:
+            due, data = found
+            free_at = max(free_at, due - later) + len(data) / rate
+            await asyncio.sleep(max(0.0, free_at + later - time.monotonic()))
+            target.write(data)
+            await target.drain()
+            room.release()
     target.close()
 
 

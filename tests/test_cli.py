@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from miyabi_tui import cli, commands, demo, paths
+from miyabi_tui import cli, demo, paths, requesting
 from miyabi_tui.engine import events as e
 from miyabi_tui.engine.fold import fold
 from miyabi_tui.engine.summary import board, result
@@ -202,7 +202,7 @@ def test_uncommitted_work_is_told_and_left_alone(
 def asked(*words: str) -> RunRequest:
     """What `miyabi run` would give to the engine."""
     args = cli.parser().parse_args(["run", "add() subtracts", *words])
-    return commands._request(args, interactive=False)[0]
+    return requesting.request_of(args, interactive=False)[0]
 
 
 def test_isolation_by_flag_environment_and_file(

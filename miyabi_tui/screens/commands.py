@@ -194,6 +194,23 @@ def bindings() -> list[BindingType]:
     return made
 
 
+def _of(run: RunState, world: WorldState) -> set[str]:
+    """What can be done with this world now."""
+    refused = {
+        "pause": why_not_pause(run, world),
+        "kill": why_not_kill(run, world),
+        "checkpoints": why_not_go_back(run, world),
+        "pick": why_not_pick(run, world),
+        "tell": why_not_tell(run, world),
+    }
+    offered = {"zoom", "diff"} | {action for action, why_not in refused.items() if not why_not}
+    if world.worktree_ready:
+        offered |= {"edit", "shell", "copy"}
+    if len(run.worlds) > 1:
+        offered.add("compare")
+    return offered
+
+
 def hints(
     run: RunState,
     world: WorldState | None,
@@ -207,23 +224,9 @@ def hints(
     labels = {"zoom": "back" if zoomed else "zoom"}
     urgent = set()
     if world is not None:
-        offered |= {"zoom", "diff"}
-        if world.worktree_ready:
-            offered |= {"edit", "shell", "copy"}
-        if len(run.worlds) > 1:
-            offered.add("compare")
-        if not why_not_pause(run, world):
-            offered.add("pause")
-        if not why_not_kill(run, world):
-            offered.add("kill")
-        if not why_not_go_back(run, world):
-            offered.add("checkpoints")
-        if not why_not_pick(run, world):
-            offered.add("pick")
-            if asks_for_a_pick(run):
-                urgent.add("pick")
-        if not why_not_tell(run, world):
-            offered.add("tell")
+        offered |= _of(run, world)
+        if "pick" in offered and asks_for_a_pick(run):
+            urgent.add("pick")
         if world.status is WorldStatus.PAUSED:
             labels["pause"] = "go on"
     if len(at_work(run)) > 1:
