@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 BUFFER = 65_536
 WARM = 3.0
+BEGINNING = 3.0  # seconds that a program may take until it is fed
 DAYS = 1_000_000  # seconds in a stamp
 _QUESTIONS = {b"\x1b[6n": b"\x1b[1;1R", b"\x1b[?2026$p": b"\x1b[?2026;2$y"}
 _STAMP = re.compile(rb"@([A-E])(\d{9})")  # see `screen_child`
@@ -244,18 +245,21 @@ def child(
             time.sleep(0.1)
         settle = settle or (6 if line and line < 20_000 else 0)
         time.sleep(WARM + settle)
+        left = (
+            seconds - WARM - settle - BEGINNING
+        )  # while it is fed: what stands still is not quick
         stale: list[float] = []
-        sampled = threading.Thread(target=sample, args=(at, stale, seconds - WARM - 3))
+        sampled = threading.Thread(target=sample, args=(at, stale, left))
         sampled.start()
         total, begun = at.total, time.monotonic()
         found: list[float] = []
         number = 0
-        while time.monotonic() - begun < seconds - WARM - 2 and keys:
+        while time.monotonic() - begun < left and keys:
             number = (number + 1) % 5
             found.append(at.press(str(number + 1), f"▸ {NAMES[number]}") * 1000)
             time.sleep(0.11 + 0.013 * (len(found) % 7))
         if not keys:
-            time.sleep(seconds - WARM - 1)
+            time.sleep(left)
         told: dict[str, float] = {"bytes": (at.total - total) / (time.monotonic() - begun)}
         sampled.join()
         until = time.monotonic() + seconds + 30

@@ -204,7 +204,9 @@ def feeding(feeder: Feeder, seconds: float, report: Path) -> None:
             "memory": resident(),
             "memory_after_little": feeder.memory,
         }
-        report.write_text(json.dumps(told))
+        made = report.with_suffix(".part")
+        made.write_text(json.dumps(told))
+        made.rename(report)  # whole at once
 
     threading.Thread(target=watch, daemon=True).start()
 
