@@ -10,6 +10,7 @@ from miyabi_tui.widgets.checkpoint_list import CheckpointList
 from miyabi_tui.widgets.stream_blocks import Block, Fold, Kind
 from miyabi_tui.widgets.stream_lines import Line, Look
 from miyabi_tui.widgets.stream_place import MOST_FOLDS, Place
+from miyabi_tui.widgets.zoom_diff import ZoomDiff
 from miyabi_tui.widgets.zoom_tabs import Tab
 from tests import board_states as states
 from tests.desk import Desk, happen, press, shown
@@ -18,6 +19,10 @@ from tests.zoomed import reading, rows, settled, view, zoom
 
 pytestmark = pytest.mark.anyio
 SIZE = (100, 30)
+DIFF = "".join(
+    f"diff --git a/f{n}.py b/f{n}.py\n--- a/f{n}.py\n+++ b/f{n}.py\n@@ -1 +1 @@\n-a\n+b{n}\n"
+    for n in range(60)
+)
 
 
 async def test_a_place_is_kept_from_world_to_world_and_when_the_zoom_is_left() -> None:
@@ -111,13 +116,8 @@ async def test_what_follows_goes_on_following() -> None:
 
 
 async def test_a_chosen_checkpoint_and_the_place_in_a_diff_are_kept() -> None:
-    script = states.far(20)
-    diff = "".join(
-        f"diff --git a/f{n}.py b/f{n}.py\n--- a/f{n}.py\n+++ b/f{n}.py\n@@ -1 +1 @@\n-a\n+b{n}\n"
-        for n in range(60)
-    )
-    desk = Desk(script)
-    desk.control._diff = diff
+    desk = Desk(states.far(20))
+    desk.control._diff = DIFF
     async with desk.app.run_test(size=SIZE) as pilot:
         await press(pilot, "2")
         await zoom(pilot, "full_stop", "pagedown", "W")
@@ -137,6 +137,25 @@ async def test_a_chosen_checkpoint_and_the_place_in_a_diff_are_kept() -> None:
         await settled(pilot)
         assert view(desk).tab is Tab.DIFF
         assert rows(desk) == diff_rows
+
+
+async def test_a_diff_that_is_read_before_it_has_a_width_is_where_it_was_left() -> None:
+    body = ZoomDiff(lambda: DIFF)
+    body.restore((False, False, 24))
+    body.display = False
+    desk = Desk(states.opened())
+    async with desk.app.run_test(size=SIZE) as pilot:
+        await desk.app.race.mount(body)
+        await settled(pilot)
+        assert body.diff.files
+        assert not body.columns
+        body.display = True
+        await settled(pilot)
+        assert body.scroll_offset.y == 24
+        body.action_scroll_home()
+        body.styles.width = 60
+        await settled(pilot)
+        assert body.scroll_offset.y == 0
 
 
 def test_wishes_of_folds_are_bounded() -> None:

@@ -61,9 +61,10 @@ class ZoomDiff(DiffView, inherit_bindings=False):
         """Be where it was left, once it is read."""
         self._split, self._wrap, self._wish = place
 
-    def on_diff_view_loaded(self) -> None:
-        """Go to where it was left."""
-        if self._wish:
+    def _arrive(self) -> None:
+        """Go to where it was left, as soon as there is a diff and a width."""
+        super()._arrive()
+        if self._wish and self._sheet is not None and len(self._sheet.rows):
             y, self._wish = self._wish, 0
             self.scroll_to(y=y, animate=False, force=True)
 
