@@ -5,8 +5,10 @@ No Textual in here: a timer calls `pump`, and whoever called hands the result to
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from miyabi_tui.engine.events import (
     FallbackTried,
@@ -21,14 +23,11 @@ from miyabi_tui.engine.events import (
     TurnMetered,
     world_of,
 )
-from miyabi_tui.engine.fold import apply
 from miyabi_tui.engine.state import RunState
+from miyabi_tui.engine.worlds import WorldId
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from miyabi_tui.engine.control import Subscription
-    from miyabi_tui.engine.worlds import WorldId
 
 FRAMES_A_SECOND = 20
 CALM_FRAMES_A_SECOND = 2  # where motion is reduced; keys are shown at once in any case
@@ -36,8 +35,7 @@ GONE = "the engine has gone"
 _TALK = Output | Gauges | TurnMetered
 
 
-@dataclass(frozen=True)
-class Batch:
+class Batch(msgspec.Struct, frozen=True):
     """What one pump brought: the new state, and each world's records for its stream.
 
     `asked`: when each question of it came up, by its id; `settled`: the answers; `only_talk`: the
@@ -45,8 +43,8 @@ class Batch:
     """
 
     state: RunState
-    streams: Mapping[WorldId, Sequence[Record]] = field(default_factory=dict)
-    asked: Mapping[str, float] = field(default_factory=dict)
+    streams: Mapping[WorldId, Sequence[Record]] = msgspec.field(default_factory=dict)
+    asked: Mapping[str, float] = msgspec.field(default_factory=dict)
     settled: Sequence[QuestionAnswered] = ()
     only_talk: bool = False
 
@@ -67,6 +65,8 @@ class Bridge:
         """What there is to show: a run whose engine has gone is as good as interrupted."""
         if not self.gone:
             return self.state
+        from miyabi_tui.engine.fold import apply
+
         ended = RunFinished(status=RunStatus.INTERRUPTED, reason=GONE)
         return apply(self.state, Record(self.state.seq, self.state.at, ended))
 
@@ -78,6 +78,8 @@ class Bridge:
                 return None
             self.gone = True
             return Batch(self.shown)
+        from miyabi_tui.engine.fold import apply  # with the first event, after the first frame
+
         streams: dict[WorldId, list[Record]] = {}
         for record in records:
             for world in concerned(record):

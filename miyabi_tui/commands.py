@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec.structs import replace
 
-from miyabi_tui import cli, ending, headless, paths
+from miyabi_tui import cli, ending, paths
 from miyabi_tui.engine import events as e
 from miyabi_tui.engine.engine import Engine
 from miyabi_tui.engine.errors import UsageError
 from miyabi_tui.engine.scratch import scratch_folder
-from miyabi_tui.engine.summary import board
 from miyabi_tui.opening import Opening, screen_of
-from miyabi_tui.requesting import request_of
 from miyabi_tui.terminal_kind import no_screen
 
 if TYPE_CHECKING:
@@ -112,6 +110,8 @@ def _thrown_away() -> str:
 
 def run(args: argparse.Namespace) -> int:
     """`miyabi run`: the real thing. Everything is checked before anything is created."""
+    from miyabi_tui.requesting import request_of
+
     interactive = args.detach or _has_person(args)
     request, git = request_of(args, interactive)
     if row := _interrupted(git):
@@ -140,6 +140,8 @@ def check(args: argparse.Namespace) -> None:
     Raises:
         UsageError: it would not begin.
     """
+    from miyabi_tui.requesting import request_of
+
     request_of(args, interactive=True)
 
 
@@ -203,14 +205,13 @@ def attach(args: argparse.Namespace) -> int:
             print(attaching.farewell(state), file=sys.stderr if args.json else sys.stdout)
             return cli.WINNER
         if screen:
-            print(board(state))
-            print(headless.closing(state))
+            _say_end(state)
     return EXIT_CODES[state.status]
 
 
 def stop(args: argparse.Namespace) -> int:
     """`miyabi stop RUN`: end a run, wherever it is driven."""
-    from miyabi_tui import attaching
+    from miyabi_tui import attaching, headless
 
     state = attaching.end(args.run)
     print(headless.closing(state))
@@ -258,15 +259,25 @@ def _drive(
             screen = _screen(args)
             seen = _on_screen(engine, screen, on_signals, build)
         else:
+            from miyabi_tui import headless
+
             with on_signals(_say_stopping):
                 seen = headless.run(engine, as_json=args.json, told=told, resumable=resumable)
     # Where the journal failed, only the reader knows how the run ended.
     state = engine.state if engine.state.finished else seen
     if interactive and not args.linear:  # the lines have said it
         with ending.reader_may_go():
-            print(board(state))
-            print(headless.closing(state, resumable=resumable))
+            _say_end(state, resumable=resumable)
     return state
+
+
+def _say_end(state: RunState, *, resumable: bool = True) -> None:
+    """How it ended, for who has seen it on a screen."""
+    from miyabi_tui import headless
+    from miyabi_tui.engine.summary import board
+
+    print(board(state))
+    print(headless.closing(state, resumable=resumable))
 
 
 def _say_stopping() -> None:

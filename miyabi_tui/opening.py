@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from miyabi_tui import config, ending, terminal_ground, terminal_kind
+from miyabi_tui import ending, terminal_ground, terminal_kind
 from miyabi_tui.engine.errors import UsageError
 from miyabi_tui.quick import quick
 from miyabi_tui.screen_settings import Screen, said
+from miyabi_tui.settings_file import FILE, SettingsFile
 from miyabi_tui.terminal_guard import guarded
 
 if TYPE_CHECKING:
@@ -56,18 +57,18 @@ def screen_of(folder: str = ".", theme: str = "", env: Mapping[str, str] | None 
         UsageError: a variable of the environment holds what it cannot.
     """
     env = os.environ if env is None else env
+    chosen = said(env)
     try:
-        screen = config.load(_root(Path(folder).absolute()), env).screen
-    except UsageError:
-        screen = msgspec.convert(said(env), Screen)
-    return msgspec.convert(
-        {**msgspec.structs.asdict(screen), "theme": theme or screen.theme}, Screen
-    )
+        written = SettingsFile(_root(Path(folder).absolute())).data.get("screen", {})
+        screen = msgspec.convert(written | chosen, Screen)
+    except (UsageError, msgspec.ValidationError, TypeError):
+        screen = msgspec.convert(chosen, Screen)
+    return msgspec.structs.replace(screen, theme=theme or screen.theme)
 
 
 def _root(folder: Path) -> Path:
     """The folder with the settings: the nearest one above, up to the repository's."""
     for one in (folder, *folder.parents):
-        if (one / config.FILE).is_file() or (one / ".git").exists():
+        if (one / FILE).is_file() or (one / ".git").exists():
             return one
     return folder

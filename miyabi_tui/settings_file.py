@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from typing import TYPE_CHECKING, Any
 
 from miyabi_tui.engine.errors import UsageError
@@ -69,6 +68,8 @@ def _read(repo: Path) -> tuple[dict[str, Any], Path, str]:
         return {}, own, ""
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read {file}", str(error)) from error
+    import tomllib
+
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

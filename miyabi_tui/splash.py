@@ -33,11 +33,14 @@ ERRORS = 2  # the descriptor to which the app writes too
 _standing = False
 
 
-def show(words: list[str]) -> None:
-    """Paint it where these words of the command line lead to a screen; never waits."""
+def show(words: list[str]) -> bool:
+    """Paint it where these words of the command line lead to a screen; whether they do.
+
+    Never waits.
+    """
     global _standing
     if not (_has_screen(words) and _has_terminal()):
-        return
+        return False
     picture = _OPENED + drawn(DOING[words[0] if words else ""], *_size())
     try:
         os.set_blocking(ERRORS, False)
@@ -46,6 +49,7 @@ def show(words: list[str]) -> None:
         pass
     finally:
         os.set_blocking(ERRORS, True)  # the shell has the same terminal
+    return True
 
 
 def taken() -> bool:

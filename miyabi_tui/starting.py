@@ -70,9 +70,11 @@ def words(parser: argparse.ArgumentParser) -> list[str]:
     """What the person chose on the start screen, as the words of a command; none to leave."""
     from miyabi_tui import terminal_ground, terminal_kind
     from miyabi_tui.opening import screen_of
+    from miyabi_tui.quick import quick
 
     screen = screen_of()
-    with terminal_ground.asked(os.environ if screen.theme == "auto" else {}) as question:
+    asked = terminal_ground.asked(os.environ if screen.theme == "auto" else {})
+    with quick(), asked as question:
         from miyabi_tui.screens.start import StartApp
 
         look = terminal_kind.look(screen, os.environ, question.ground())

@@ -18,6 +18,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from miyabi_tui.terminal_kind import DUMB, RGB
 
 if TYPE_CHECKING:
@@ -40,8 +42,7 @@ _UNFINISHED = re.compile(
 _HEX = re.compile(r"rgba?:([0-9a-fA-F]{1,4})/([0-9a-fA-F]{1,4})/([0-9a-fA-F]{1,4})")
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What the terminal said: its background, that it is dark or light now, or only that it is."""
 
     ground: RGB | None = None

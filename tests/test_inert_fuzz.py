@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.style import Style
 
-from miyabi_tui.widgets.inert import Cleaner, one_line
+from miyabi_tui.widgets.cleaner import Cleaner
+from miyabi_tui.widgets.inert import one_line
 from miyabi_tui.widgets.palette import Inks
 from miyabi_tui.widgets.rows import row, strip_of
 from miyabi_tui.widgets.signs import plain

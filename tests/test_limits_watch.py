@@ -9,7 +9,8 @@ import anyio
 import pytest
 
 from miyabi_tui.engine import events as e
-from miyabi_tui.engine.limits_watch import INTERRUPT, Excess, LimitsWatch, choices
+from miyabi_tui.engine.excess import Excess
+from miyabi_tui.engine.limits_watch import INTERRUPT, LimitsWatch, choices
 from miyabi_tui.engine.standstill import KEEP, LET_RUN, STOP
 from miyabi_tui.engine.state import WorldStatus
 from miyabi_tui.engine.terms import Limits, Sandboxing, Termination, Terms

@@ -12,7 +12,8 @@ from textual.events import MouseScrollDown, MouseScrollUp
 from miyabi_tui.engine import events as e
 from miyabi_tui.engine.worlds import WorldId
 from miyabi_tui.styles.themes import DARK
-from miyabi_tui.widgets.inert import Cleaner, one_line, overtype
+from miyabi_tui.widgets.cleaner import Cleaner
+from miyabi_tui.widgets.inert import one_line, overtype
 from miyabi_tui.widgets.narrator import Narrator
 from miyabi_tui.widgets.palette import Inks
 from miyabi_tui.widgets.stream import StreamView

@@ -1,6 +1,7 @@
 """The engine: a loop and thread of its own, entered as a context manager around any front end.
 
-Its imports wait for `start`, so that a screen has painted before they are paid for.
+Its imports wait for `start`, so that a screen has painted before they are paid for, and are made in
+a thread of their own, so that keys are answered meanwhile.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -66,6 +68,7 @@ class Engine:
         self._bus: Bus | None = None
         self._subscriptions: list[BufferedSubscription] = []
         self._contexts = contextlib.ExitStack()
+        self._starting: threading.Thread | None = None
         self._portal: BlockingPortal | None = None
         self._main: Future[None] | None = None
         self._race: Race | None = None
@@ -100,15 +103,16 @@ class Engine:
         try:
             self.finish()
         finally:
-            for subscription in self._subscriptions:
-                subscription.end()
+            self._end_subscriptions()
             self._contexts.close()
 
     def finish(self) -> None:
         """End the run if it still goes on, and wait for its end."""
-        if self._main is not None and not self._main.done():
+        if self._starting is not None and not (self._main and self._main.done()):
             self.stop()
-            self._main.result()
+            self._starting.join()
+            if self._main is not None:
+                self._main.result()
 
     @property
     def state(self) -> RunState:
@@ -119,7 +123,12 @@ class Engine:
 
     def start(self) -> None:
         """See `Control.start`."""
-        if self._main is None:
+        if self._starting is None:
+            self._starting = threading.Thread(target=self._start, name="engine-start")
+            self._starting.start()
+
+    def _start(self) -> None:
+        try:
             from anyio.from_thread import start_blocking_portal
 
             from miyabi_tui.engine.masked_logs import masked_logs
@@ -127,6 +136,9 @@ class Engine:
             self._contexts.enter_context(masked_logs(self._masker))
             self._portal = self._contexts.enter_context(start_blocking_portal("asyncio"))
             self._main = self._portal.start_task_soon(self._run)
+        except Exception as error:  # no thread, no memory: whoever listens must not wait for ever
+            self._tell_failure(error)
+            self._end_subscriptions()
 
     def subscribe(self) -> BufferedSubscription:
         """See `Control.subscribe`; to be called before `start`."""
@@ -264,8 +276,7 @@ class Engine:
         except Exception as error:
             self._tell_failure(error)
         finally:
-            for subscription in self._subscriptions:
-                subscription.end()
+            self._end_subscriptions()
 
     async def _recovered(self, journal: Journal) -> Recovery | None:
         """The run as the journal has it, shown at once; None where it is a new one."""
@@ -360,6 +371,10 @@ class Engine:
             recorded=request.recorded,
             terms=request.terms,
         )
+
+    def _end_subscriptions(self) -> None:
+        for subscription in self._subscriptions:
+            subscription.end()
 
     def _tell_failure(self, error: BaseException) -> None:
         """The journal cannot take it any more: tell whoever listens all the same."""

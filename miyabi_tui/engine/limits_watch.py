@@ -6,7 +6,6 @@ worlds go on. A world whose result is being measured is ended too: a measurement
 
 from __future__ import annotations
 
-import math
 import time
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,6 +13,7 @@ import anyio
 import msgspec
 
 from miyabi_tui.engine import events as e
+from miyabi_tui.engine.excess import Excess
 from miyabi_tui.engine.standstill import AT_WORK, KEEP, LET_RUN, STOP, Hand, Standstill, recall
 from miyabi_tui.engine.state import WorldStatus
 from miyabi_tui.engine.worlds import WorldId
@@ -34,7 +34,6 @@ INTERRUPT = "stop the command"
 RESPITE_SECONDS, RESPITE_FACTOR = 60.0, 1.1
 AHEAD_SECONDS = 1.0  # of the end that an agent's own clock brings, so that there is time to ask
 UNDO = "r takes it back to a checkpoint"
-GB = 2**30
 
 Bounds = dict[tuple[WorldId, e.Resource], float]
 
@@ -49,50 +48,6 @@ class LimitHand(Hand, Protocol):
     async def extend(self, world: WorldId, seconds: float) -> None:
         """Let its agent work for so many seconds in all; from its beginning if it has not begun."""
         ...
-
-
-class Excess(msgspec.Struct, frozen=True):
-    """What a world has too much of: bytes, processes or seconds."""
-
-    world: WorldId
-    resource: e.Resource
-    used: float
-    limit: float
-
-    @property
-    def key(self) -> str:
-        """The id of its question, the same whenever it is asked."""
-        return question_id(self.world, self.resource)
-
-    @property
-    def amount(self) -> str:
-        """How much of how much, in words."""
-        match self.resource:
-            case e.Resource.MEMORY | e.Resource.DISK:
-                tenths = math.ceil(self.used / GB * 10 - 1e-6)  # so that it reads as more
-                return f"{tenths / 10:g} of {self.limit / GB:g} GB"
-            case e.Resource.PROCESSES:
-                return f"{self.used:g} of {self.limit:g}"
-            case e.Resource.TIME:
-                return f"{self.used / 60:.0f} of {self.limit / 60:.3g} minutes"
-
-    @property
-    def reason(self) -> str:
-        """Why the world cannot simply go on."""
-        return f"over its {_limit_of(self.resource)}: {self.amount}"
-
-    @property
-    def raised(self) -> float:
-        """The limit when the person lets it run: doubled until it is within."""
-        limit = 2 * self.limit
-        while limit <= self.used:
-            limit *= 2
-        return limit
-
-
-def question_id(world: WorldId, resource: e.Resource) -> str:
-    """The id of the question about a world's use of something."""
-    return f"limit:{world}:{resource}"
 
 
 def bounds_of(records: Iterable[e.Record]) -> Bounds:
@@ -233,7 +188,7 @@ class LimitsWatch:
             return await self._questions.ask(
                 kind=e.QuestionKind.LIMIT,
                 key=excess.key,
-                title=f"{excess.world} is over its {_limit_of(resource)}",
+                title=f"{excess.world} is over its {excess.limit_name}",
                 text=f"{excess.amount}. It stands still until you decide; after an end, {UNDO}.",
                 choices=choices(excess),
                 default=KEEP if resource is e.Resource.TIME else STOP,
@@ -286,7 +241,3 @@ def choices(excess: Excess) -> tuple[e.Choice, ...]:
     if excess.resource is e.Resource.TIME:
         return ends, e.Choice("e", KEEP, "end its work, and score what is there"), lets
     return ends, e.Choice("c", INTERRUPT, "end what it runs now, and let its agent go on"), lets
-
-
-def _limit_of(resource: e.Resource) -> str:
-    return "process limit" if resource is e.Resource.PROCESSES else f"{resource} limit"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from miyabi_tui.engine.events import Escape
-from miyabi_tui.engine.limits_watch import Excess
+from miyabi_tui.engine.excess import Excess
 
 if TYPE_CHECKING:
     from miyabi_tui.engine import events as e

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from miyabi_tui.screens.answer import AnswerScreen
 from miyabi_tui.widgets.asking import in_turn, settled, title
 
 if TYPE_CHECKING:
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
     from miyabi_tui.engine.control import Control
     from miyabi_tui.engine.events import QuestionAnswered
     from miyabi_tui.engine.worlds import WorldId
-    from miyabi_tui.screens.answer import Answer
+    from miyabi_tui.screens.answer import Answer, AnswerScreen
     from miyabi_tui.screens.race_base import RaceBase
 
 NOTHING = "Nothing is asked now."
@@ -69,6 +68,8 @@ class Asking:
         if not waiting:
             self._race.say(NOTHING)
             return
+        from miyabi_tui.screens.answer import AnswerScreen
+
         question = waiting[0]
         place = (1, len(waiting))
         dialog = AnswerScreen(question, place, lambda: self._race.run_state, self._clock)

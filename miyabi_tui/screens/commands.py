@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+import msgspec
+from msgspec.structs import replace
 from textual.binding import Binding, BindingType
 
 from miyabi_tui.engine.state import RunState, WorldStatus
@@ -33,8 +34,7 @@ class Concern(StrEnum):
     SCREEN = "The screen"
 
 
-@dataclass(frozen=True)
-class Command:
+class Command(msgspec.Struct, frozen=True):
     """A key, the action behind it, its label (and a shorter one) and its help.
 
     Where the footer has no room, the highest `rank` goes first. `concern` is what it is about.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from miyabi_tui.screens.race_base import RaceBase
 from miyabi_tui.screens.refusals import why_no_podium

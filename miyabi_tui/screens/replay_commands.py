@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
 from textual.binding import Binding, BindingType
 
 from miyabi_tui.screens.commands import Command, commands

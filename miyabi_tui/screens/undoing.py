@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from miyabi_tui.engine.control import Fork
 from miyabi_tui.engine.events import MergePolicy
 from miyabi_tui.engine.state import WorldStatus, rank_key, step_name
+from miyabi_tui.engine.worlds import WorldId
 from miyabi_tui.screens.refusals import why_not_go_back, why_not_unpick
 
 if TYPE_CHECKING:
@@ -15,14 +17,12 @@ if TYPE_CHECKING:
 
     from miyabi_tui.engine.control import Control
     from miyabi_tui.engine.state import RunState, WorldState
-    from miyabi_tui.engine.worlds import WorldId
 
 AT_MOST = 50
 NOTHING = "Nothing to undo: no world was paused, killed or made the winner from here."
 
 
-@dataclass(frozen=True)
-class Paused:
+class Paused(msgspec.Struct, frozen=True):
     """A world was paused; it goes on."""
 
     world: WorldId
@@ -47,8 +47,7 @@ class Paused:
         return f"{self.world} goes on."
 
 
-@dataclass(frozen=True)
-class Killed:
+class Killed(msgspec.Struct, frozen=True):
     """Worlds were killed; each goes back to its last checkpoint, in its own pane, and goes on.
 
     `salts` tell whether they are still in the future that was killed.
@@ -105,8 +104,7 @@ class Killed:
         return [one for one in self._left(run) if run.world(one).status is WorldStatus.KILLED]
 
 
-@dataclass(frozen=True)
-class Picked:
+class Picked(msgspec.Struct, frozen=True):
     """A world was made the winner; the one that was picked before is it again, or the evidence's.
 
     `ended` are the worlds that were at work: the choice has ended them.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from miyabi_tui.engine.events import FallbackTried, RunResumed
 from miyabi_tui.screens.race_base import NO_WORLD, RaceBase

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import lru_cache
 
+import msgspec
 from rich.color import Color as RichColor
 from rich.color import ColorSystem
 from textual.color import Color
@@ -59,8 +59,7 @@ def _oklab(colour: Color) -> tuple[float, float, float]:
     )
 
 
-@dataclass(frozen=True)
-class Fixed:
+class Fixed(msgspec.Struct, frozen=True):
     """One of the 256 colours: how it looks, and what Rich takes for it in the end."""
 
     shown: Color
@@ -80,11 +79,16 @@ def nearest(colour: Color, grounds: tuple[Color, ...] = (), least: float = 1.0) 
 
     Rich, which finds the number of a colour at last, takes muddy ones; `said` it takes as meant.
     """
-    lab, lights = _oklab(colour), [luminance(ground) for ground in grounds]
-    readable = (
+    lab = _oklab(colour)
+    return min(_readable(grounds, least), key=lambda one: math.dist(one.lab, lab))
+
+
+@lru_cache(maxsize=16)
+def _readable(grounds: tuple[Color, ...], least: float) -> tuple[Fixed, ...]:
+    lights = [luminance(ground) for ground in grounds]
+    return tuple(
         one for one in _of_256() if all(_ratio(one.light, light) >= least for light in lights)
     )
-    return min(readable, key=lambda one: math.dist(one.lab, lab))
 
 
 @lru_cache(maxsize=1)

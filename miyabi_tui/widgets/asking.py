@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from miyabi_tui.engine.events import BreakerState, Level, QuestionKind, Scope
 from miyabi_tui.engine.safety import over, over_short
 from miyabi_tui.engine.state import RunState
 from miyabi_tui.engine.terms import Strategy
 from miyabi_tui.widgets.inert import one_line
-from miyabi_tui.widgets.words import age, clock, dollars
+from miyabi_tui.widgets.words import ANSWERS, Asked, age, clock, dollars
 from miyabi_tui.widgets.wrap import cells
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from miyabi_tui.engine.state import WorldState
     from miyabi_tui.engine.worlds import WorldId
 
-ANSWERS = "a answers"
 _TRY = re.compile(r"(?:retry|attempt) \d+ of \d+")
 STRATEGIES = {
     Strategy.ACCEPT_PARTIAL: "content with what there is",
@@ -36,26 +36,7 @@ STRATEGIES = {
 }
 
 
-@dataclass(frozen=True)
-class Asked:
-    """An open question as a pane shows it: `own` is about its world, else about the whole run.
-
-    `short` is its title where there is little room.
-    """
-
-    title: str
-    when: str
-    own: bool
-    short: str = ""
-
-    def line(self, room: int, about: str = "") -> str:
-        """It in one line; where not all fits, the time and the key come before the title."""
-        whole = f"{about}{self.title} · {self.when} · {ANSWERS}"
-        return whole if cells(whole) <= room else f"{about}{self.when} · {ANSWERS} · {self.title}"
-
-
-@dataclass(frozen=True)
-class Budget:
+class Budget(msgspec.Struct, frozen=True):
     """What an issue may cost: the limit in US dollars, the spent share of it, and its ink."""
 
     limit: float

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
 from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
 
-from miyabi_tui.engine.activity import activity
 from miyabi_tui.engine.events import Scope
 from miyabi_tui.engine.state import rank_key
 from miyabi_tui.widgets.asking import asked, waiting
 from miyabi_tui.widgets.board_layout import BoardLayout, places
 from miyabi_tui.widgets.inert import one_line
-from miyabi_tui.widgets.pane import WorldPane
 from miyabi_tui.widgets.sparkline import Trail
 from miyabi_tui.widgets.words import PaneView, sign
 
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
     from miyabi_tui.engine.events import Record
     from miyabi_tui.engine.state import RunState, WorldState
     from miyabi_tui.engine.worlds import WorldId
+    from miyabi_tui.widgets.pane import WorldPane
     from miyabi_tui.widgets.words import Sign
 
 NEWS_SECONDS = 20
@@ -169,6 +168,8 @@ class Board(Widget):
         missing = [world.id for world in run.worlds if world.id not in self._panes]
         if not missing:
             return
+        from miyabi_tui.widgets.pane import WorldPane  # after the first frame
+
         new = [
             self._away.pop(world) if world in self._away else WorldPane(world) for world in missing
         ]
@@ -192,6 +193,8 @@ class Board(Widget):
     def _view(
         self, run: RunState, world: WorldState, standing: Mapping[WorldId, int], now: float
     ) -> PaneView:
+        from miyabi_tui.engine.activity import activity  # after the first frame
+
         place = standing.get(world.id, 0)
         heard = world.last_output_at or world.started_at
         if world.waiting:  # it has said why it is silent

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import msgspec
+from msgspec.structs import replace
 from textual.message import Message
 
 from miyabi_tui.widgets.rows import ReadyRows, Span, strip_of
@@ -20,8 +21,7 @@ LAST = 2
 GAP = 2
 
 
-@dataclass(frozen=True)
-class Hint:
+class Hint(msgspec.Struct, frozen=True):
     """A key, what it does now, and the action behind it; `short` where there is little room.
 
     Of those that do not fit, the highest `rank` goes first.

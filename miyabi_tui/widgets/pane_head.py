@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from miyabi_tui.widgets.asking import ANSWERS, fitting, spent
+from miyabi_tui.widgets.asking import fitting, spent
 from miyabi_tui.widgets.badge import mark, tail
 from miyabi_tui.widgets.rows import ReadyRows, Span, row, strip_of
 from miyabi_tui.widgets.use import in_short, pressing
 from miyabi_tui.widgets.words import (
+    ANSWERS,
     PaneView,
     model,
     news,

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
-from miyabi_tui.widgets.inert import Cleaner, overtype
+from miyabi_tui.widgets.cleaner import Cleaner
+from miyabi_tui.widgets.inert import overtype
 from miyabi_tui.widgets.stream_lines import LONGEST_LINE, Line, Lines, Look
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from miyabi_tui.widgets.inert import Cleaner, one_line, overtype
+from miyabi_tui.widgets.cleaner import Cleaner
+from miyabi_tui.widgets.inert import one_line, overtype
 from miyabi_tui.widgets.wrap import cells, fit
 
 if TYPE_CHECKING:

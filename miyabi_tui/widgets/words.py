@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import msgspec
 
 from miyabi_tui.engine.events import MergeFailed, MergePolicy, Phase, RunStatus
 from miyabi_tui.engine.safety import over, reasons
 from miyabi_tui.engine.state import RunState, WorldState, WorldStatus
 from miyabi_tui.engine.terms import Isolation, Sandboxing
 from miyabi_tui.widgets.inert import one_line
+from miyabi_tui.widgets.wrap import cells
 
-if TYPE_CHECKING:
-    from miyabi_tui.widgets.asking import Asked
-
+ANSWERS = "a answers"
 QUIET_AFTER = 30
 UNSAID = Sandboxing()
 ORDINALS = ("", "1st", "2nd", "3rd", "4th", "5th", "6th", "7th", "8th", "9th")
 
 
-@dataclass(frozen=True)
-class PaneView:
+class Asked(msgspec.Struct, frozen=True):
+    """An open question as a pane shows it: `own` is about its world, else about the whole run.
+
+    `short` is its title where there is little room.
+    """
+
+    title: str
+    when: str
+    own: bool
+    short: str = ""
+
+    def line(self, room: int, about: str = "") -> str:
+        """It in one line; where not all fits, the time and the key come before the title."""
+        whole = f"{about}{self.title} · {self.when} · {ANSWERS}"
+        return whole if cells(whole) <= room else f"{about}{self.when} · {ANSWERS} · {self.title}"
+
+
+class PaneView(msgspec.Struct, frozen=True):
     """Everything a pane shows: the world, its standing among the others, and how quiet it is.
 
     `fresh`: what a resume or a fork did to it is still news. `activity`: what it does, why and for
@@ -51,8 +65,7 @@ class PaneView:
         return self.asked is not None and self.asked.own
 
 
-@dataclass(frozen=True)
-class Sign:
+class Sign(msgspec.Struct, frozen=True):
     """A state as symbol, words and ink: readable without colour."""
 
     symbol: str

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from miyabi_tui.engine.repo.git import printable
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
@@ -42,6 +40,8 @@ def looks_like_test(path: str) -> bool:
 
 def functions(root: Path, paths: Iterable[str]) -> dict[str, TestFunction]:
     """The test functions of the Python test files among `paths`, by `file::Class::name`."""
+    from miyabi_tui.engine.repo.git import printable  # what git needs is not for the screen
+
     found: dict[str, TestFunction] = {}
     for path in filter(is_test_file, paths):
         try:
