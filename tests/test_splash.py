@@ -123,6 +123,7 @@ def test_it_needs_only_what_python_has_loaded(tmp_path: Path) -> None:
     )
     assert found.stdout.split() == [
         "__future__",
+        "gc",  # of Python itself, without a file
         "miyabi_tui",
         "miyabi_tui.entry",
         "miyabi_tui.splash",
