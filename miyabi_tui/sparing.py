@@ -46,10 +46,12 @@ class Sparing:
 
     def spare(self, data: str, *, slow: bool) -> str:
         """The same picture; if `slow`, in as few bytes as can be."""
+        if not slow:
+            self.forget()
+            return self._thinner.thin(data)
         first, *pieces = _PLACES.split(data)
-        runs = [list(_runs(piece)) for piece in pieces] if slow else []
-        known = all(map(_is_whole, runs, pieces))
-        if not slow or not known or _BESIDE.sub("", first):
+        runs = [list(_runs(piece)) for piece in pieces]
+        if not all(map(_is_whole, runs, pieces)) or _BESIDE.sub("", first):
             self.forget()
             return self._thinner.thin(data)
         if not pieces:

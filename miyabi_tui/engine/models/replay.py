@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CHUNK = 12  # characters a delta, about what providers send
+DELTAS_A_SECOND = 30  # at most: a quick model sends longer ones
 BYTES_PER_TOKEN = 4
 FIRST_TOKEN_SECONDS = 0.8
 
@@ -101,7 +102,8 @@ class ReplayModel:
         )
         pace = self._recording.characters_per_second * self._speed
         await self._pause(FIRST_TOKEN_SECONDS / self._speed)
-        for delta in deltas(message, CHUNK):
+        often = 0 if math.isinf(pace) else int(pace / DELTAS_A_SECOND)
+        for delta in deltas(message, max(CHUNK, often)):
             await self._pause(len(delta.text) / pace)
             yield delta
         usage = recorded.usage or _estimate(turn, message)
