@@ -15,7 +15,6 @@ from textual.events import CursorPosition
 from textual.message import Message
 
 from miyabi_tui import splash
-from miyabi_tui.pacing import Level
 from miyabi_tui.sparing import Sparing
 from miyabi_tui.terminal_ground import EXPECTED, Answer, Ear
 from miyabi_tui.thin import Thinner
@@ -117,7 +116,8 @@ class ScreenDriver(LinuxDriver):
         # the other screen a second time would blank it
         if self._writer_thread is None or (self._there and data == splash.OTHER_SCREEN):
             return
-        slow = self._paced.pacer.level is not Level.FULL or self._paced.pacer.rate is None
+        pacer = self._paced.pacer
+        slow = pacer.dear or pacer.rate is None
         shown = self._sparing.spare(data if self._unicode else plain(data), slow=slow)
         self._written += len(shown) if shown.isascii() else len(shown.encode("utf-8", "replace"))
         if self._frame is None:

@@ -52,6 +52,11 @@ class PacedApp(App[int]):
             self.pacer.sent(size, time.monotonic())
             self._hold(not self.pacer.open)
 
+    def let_out(self) -> None:
+        """A key has changed something: it need not wait for the frame that is under way."""
+        if self._held and self.pacer.open_for_keys:
+            self._hold(False)
+
     def frame_seen(self, at: float) -> None:
         """The terminal has answered; `at` by the monotonic clock."""
         self.pacer.answered(at)

@@ -2,7 +2,8 @@
 
 After a frame the terminal is asked where its cursor is, which every terminal answers at once. The
 answer says that all bytes before the question have come through: ssh, tmux and every buffer between
-included. Until then nothing more is painted, so that nothing queues (facts-terminal.md).
+included. Until then nothing more is painted, so that nothing queues (facts-terminal.md); only what
+a key asked for may go out behind one frame that is under way.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ SHARE = 0.3  # weight of the newest frame
 # Bytes a second from which a level is left, and below which it is entered.
 CALM_BELOW, CALM_ABOVE = 48_000.0, 64_000.0
 LEAN_BELOW, LEAN_ABOVE = 20_000.0, 28_000.0
+DEAR_BELOW = 500_000.0  # all is painted, but nothing that stands, and for a key its own alone
 
 
 class Level(IntEnum):
@@ -37,7 +39,7 @@ class Pacer:
     def __init__(self) -> None:
         self.level = Level.FULL
         self.rate: float | None = None  # bytes a second
-        self._sent: deque[tuple[float, int]] = deque()
+        self._sent: deque[tuple[float, int]] = deque()  # 0 bytes: says nothing about the line
         self._answered = False
         self._asks = True
         self._small = (0, 0.0)  # bytes of a small frame, and its seconds at the quickest
@@ -46,6 +48,11 @@ class Pacer:
     def open(self) -> bool:
         """Whether nothing is under way that the terminal has not seen."""
         return not self._sent
+
+    @property
+    def open_for_keys(self) -> bool:
+        """Whether what a key asked for may go out: never more than one frame is before it."""
+        return len(self._sent) < 2
 
     @property
     def asks(self) -> bool:
@@ -57,10 +64,15 @@ class Pacer:
         """Whether this terminal has ever answered."""
         return self._answered
 
+    @property
+    def dear(self) -> bool:
+        """Whether the line is known as one on which keys wait for bytes."""
+        return self.rate is not None and self.rate < DEAR_BELOW
+
     def sent(self, size: int, now: float) -> None:
         """A frame of `size` bytes went out with a question at its end."""
-        if self._asks:
-            self._sent.append((now, size))
+        if self._asks:  # what waits behind another frame takes longer than the line would
+            self._sent.append((now, 0 if self._sent else size))
 
     def answered(self, now: float) -> None:
         """The terminal has answered the oldest question."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from miyabi_tui.engine import events as e
 from miyabi_tui.engine.fold import fold
+from miyabi_tui.engine.worlds import FIVE
 from miyabi_tui.pacing import AGAIN, PATIENCE, Level, Pacer
 from miyabi_tui.widgets.seldom import GAUGES, Seldom
 from tests import board_states as states
+from tests.desk import Desk, happen, press
 
 
 def played(pacer: Pacer, rate: float, frames: int = 8, size: int = 4_000, way: float = 0.0) -> None:
@@ -92,3 +95,62 @@ def test_on_a_slow_line_gauges_come_seldom_and_what_is_grave_at_once() -> None:
     assert seldom.gauges(Level.LEAN, fold(states.mixed().records), 10.4)
     assert seldom.gauges(Level.LEAN, fold(states.mixed().records), 10.5 + GAUGES[Level.LEAN])
     assert not seldom.owed
+
+
+def test_what_a_key_asked_for_waits_for_one_frame_at_most_and_says_nothing_of_the_line() -> None:
+    pacer = Pacer()
+    played(pacer, 125_000)
+    rate = pacer.rate
+    pacer.sent(7_000, 200.0)
+    assert pacer.open_for_keys and not pacer.open
+    pacer.sent(7_000, 200.001)
+    assert not pacer.open_for_keys
+    pacer.answered(200.056)
+    assert pacer.open_for_keys and not pacer.open
+    before = pacer.rate
+    pacer.answered(200.112)  # twice as long as it would have taken alone
+    assert pacer.open and pacer.rate == before
+    assert rate is not None and pacer.rate == pytest.approx(rate, rel=0.1)
+
+
+def test_where_keys_would_wait_for_bytes_the_line_is_dear() -> None:
+    for rate, dear in ((10_000_000, False), (125_000, True), (8_000, True)):
+        pacer = Pacer()
+        assert not pacer.dear
+        played(pacer, rate)
+        assert pacer.dear is dear
+
+
+@pytest.mark.anyio
+async def test_what_a_key_asked_for_goes_out_behind_the_frame_that_is_under_way() -> None:
+    desk = Desk(states.racing())
+    async with desk.app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        desk.app.pacer.sent(900, 1.0)
+        desk.app._hold(True)
+        await press(pilot, "2")
+        assert not desk.app._held
+        desk.app.pacer.sent(900, 1.0)
+        desk.app._hold(True)
+        await press(pilot, "3")
+        assert desk.app._held
+        desk.app._hold(False)
+
+
+@pytest.mark.anyio
+async def test_five_that_say_as_much_do_not_all_move_in_the_same_frame() -> None:
+    desk = Desk(states.racing())
+    async with desk.app.run_test(size=(200, 50)) as pilot:
+        streams = [pane.stream for pane in desk.app.race.board.panes]
+        moved: list[int] = []
+        for number in range(150):
+            before = [stream._top for stream in streams]
+            said = [
+                e.Output(world=world, channel=e.Channel.TEXT, text=f"line {number}\n")
+                for world in FIVE
+            ]
+            await happen(desk, pilot, *said)
+            moved.append(sum(one._top != top for one, top in zip(streams, before, strict=True)))
+        later = moved[75:]  # they all begin with an empty pane
+        assert 0 < max(later) < 5
+        assert sum(later) < 60

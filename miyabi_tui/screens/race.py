@@ -128,7 +128,7 @@ class RaceScreen(Looking, Doing, Deciding, Reaching):
             self.board.be_lean(self._level is Level.LEAN)
         level = max(self._level, Level.CALM) if calm(self.app) else self._level
         gauges = self._seldom.gauges(level, run, time.monotonic(), only_talk=only_talk)
-        whole = gauges or (at_once and self._level is not Level.LEAN)
+        whole = gauges or (at_once and not only_talk and self._level is not Level.LEAN)
         part = self._seldom.part
         self.board.show(run, now, streams, gauges=whole, part=part)
         self._turn_to_expected()
@@ -151,7 +151,9 @@ class RaceScreen(Looking, Doing, Deciding, Reaching):
 
     def show_again(self) -> None:
         """See `RaceBase.show_again`."""
-        self._show({}, at_once=True)
+        self._show({}, at_once=True, only_talk=self.pacer.dear)
+        assert isinstance(self.app, PacedApp)
+        self.app.let_out()
 
     def _turn_to_expected(self) -> None:
         """Turn to the extra world that was asked for here, once it is there."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from miyabi_tui.engine.state import RunState, WorldState
 
 GAUGES = {Level.FULL: 0.2, Level.CALM: 1.0, Level.LEAN: 0.6}  # seconds between them
-NEWEST_LINES = 0.3  # seconds between the newest lines of lean streams
+NEWEST_LINES = 0.2  # seconds between the newest lines of lean streams
 
 
 class Seldom:
