@@ -128,6 +128,7 @@ def _run_resumed(state: RunState, event: e.RunResumed, at: float) -> RunState:
             world,
             status=WorldStatus.PREPARING,
             doing="checking its worktree",
+            doing_since=at,
             **STILL,
             reason="",
             gauge=None,
@@ -283,6 +284,7 @@ def _world_forked(state: RunState, event: e.WorldForked, at: float) -> RunState:
         git_dir=before.git_dir,
         status=WorldStatus.PREPARING,
         doing=f"going back to {step_name(event.step)}",
+        doing_since=at,
         step=event.step,
         checkpoints=past,
         forked_from=event.source if event.source is not event.world else before.forked_from,
@@ -343,7 +345,8 @@ def _cut_short(world: WorldState, at: float) -> WorldState:
 
 def _preparing(world: WorldState, event: e.WorldPreparing, at: float) -> WorldState:
     return _standing(
-        replace(world, doing="making its worktree", started_at=at), WorldStatus.PREPARING
+        replace(world, doing="making its worktree", doing_since=at, started_at=at),
+        WorldStatus.PREPARING,
     )
 
 
@@ -356,6 +359,7 @@ def _worktree_created(world: WorldState, event: e.WorktreeCreated, at: float) ->
         worktree_ready=True,
         set_up=False,
         doing="setting up",
+        doing_since=at,
     )
 
 
@@ -377,7 +381,8 @@ def _restored(world: WorldState, event: e.WorldRestored, at: float) -> WorldStat
 
 
 def _world_started(world: WorldState, event: e.WorldStarted, at: float) -> WorldState:
-    return _standing(replace(world, doing="reading the issue"), WorldStatus.RUNNING)
+    reading = replace(world, doing="reading the issue", doing_since=at)
+    return _standing(reading, WorldStatus.RUNNING)
 
 
 def _step_started(world: WorldState, event: e.StepStarted, at: float) -> WorldState:

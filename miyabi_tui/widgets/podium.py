@@ -148,13 +148,13 @@ class Podium(Wheel, ReadyRows):
         rows: list[list[Span]] = [[(" ", "text")]]
         used = 1
         for hint in self._hints:
-            said = f" {hint.label}   "
-            size = cells(hint.key + said)
-            if used > 1 and used + len(said.rstrip()) + cells(hint.key) > width:
+            said, gap = f" {hint.label}", "   " if used > 1 else ""
+            if gap and used + cells(gap + hint.key + said) > width:
                 rows.append([(" ", "text")])
-                used = 1
-            rows[-1] += [(hint.key, "warn" if hint.urgent else "strong"), (said, "dim")]
-            used += size
+                used, gap = 1, ""
+            ink = "warn" if hint.urgent else "strong"
+            rows[-1] += [(gap, "dim"), (hint.key, ink), (said, "dim")]
+            used += cells(gap + hint.key + said)
         return [strip_of(spans, width, self.ink) for spans in rows]
 
 
