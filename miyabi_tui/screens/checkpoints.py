@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from miyabi_tui.engine.worlds import WorldId
 
 REFRESH_SECONDS = 0.25
-WIDTHS = [(0, "-narrow"), (72, "-broad")]
+WIDTHS = [(0, "-narrow"), (58, "-middle"), (72, "-broad")]
 FRAME = 13  # rows of the dialog besides the list
 
 
