@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from textual._compositor import Compositor, CompositorUpdate
+from textual._compositor import Compositor, CompositorUpdate, LayoutUpdate
 from textual.strip import Strip
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rich.console import Console, ConsoleOptions, RenderResult
+    from textual.geometry import Region
     from textual.widget import Widget
 
 Piece = tuple[int, int, "Widget"]
@@ -58,6 +61,26 @@ class RowCompositor(Compositor):
                     left, right = max(x, start), min(end, stop)
                     placed.append((left, y, self._piece(widget, painted, left, right, y)))
         return RowsUpdate(placed) if placed else None
+
+    def render_full_update(self, simplify: bool = False) -> LayoutUpdate:
+        """All of it; the simple one is for pictures."""
+        if simplify:
+            return super().render_full_update(simplify)
+        self._dirty_regions.clear()
+        whole = self.size.region
+        return LayoutUpdate(self.rows(whole), whole)
+
+    def rows(self, crop: Region) -> list[Iterable[Strip]]:
+        """The pieces of the rows of a part, from left to right, as they are now."""
+        painted: dict[Widget, list[Strip]] = {}
+        return [
+            [
+                self._piece(widget, painted, max(x, crop.x), min(end, crop.right), y)
+                for x, end, widget in self._on_top(y)
+                if end > crop.x and x < crop.right
+            ]
+            for y in range(crop.y, crop.bottom)
+        ]
 
     def _on_top(self, y: int) -> list[Piece]:
         """The widgets that are seen in a row, from left to right."""

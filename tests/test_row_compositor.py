@@ -7,6 +7,8 @@ import random
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from textual._context import visible_screen_stack
+from textual.screen import ModalScreen
 
 from miyabi_tui.app import MiyabiApp
 from miyabi_tui.engine import events as e
@@ -41,11 +43,12 @@ class Seen:
                 self.rows[y][x : x + len(shown)] = shown
                 self.pieces += 1
         elif update is not None:
-            self.rows = self.whole()
+            self.rows = [[cell for one in row for cell in cells_of(one)] for row in update.strips]
         self._display(screen, update)
 
     def whole(self) -> list[list[Any]]:
-        """The cells of a whole paint."""
+        """The cells of a whole paint, by Textual's own way."""
+        visible_screen_stack.set([*self._app._background_screens])
         return [cells_of(strip) for strip in self._app.screen._compositor.render_strips()]
 
 
@@ -70,8 +73,11 @@ def _cells(segment: Segment) -> list[Any]:
 
 async def _painted(pilot: Pilot[int]) -> None:
     """Wait until nothing is left to be painted."""
-    screen = pilot.app.screen
     await pilot.pause()
+    for below in pilot.app.screen_stack[:-1]:  # what changed there shines through
+        below._on_timer_update()
+    await pilot.pause()
+    screen = pilot.app.screen
     while screen._dirty_widgets or screen._layout_required or screen._repaint_required:
         await pilot.pause(0.01)
 
@@ -91,7 +97,7 @@ async def _pieces_make_the_whole(seed: int) -> None:
         app.screen.refresh()
         await pilot.pause()
         for _ in range(40):
-            what = chance.randrange(7)
+            what = chance.randrange(8)
             if what < 3:
                 for world in chance.sample(FIVE, 3):
                     said = chance.choice(SAID) * 3
@@ -101,6 +107,10 @@ async def _pieces_make_the_whole(seed: int) -> None:
                 await pilot.press(chance.choice("12345"))
             elif what == 4:
                 app.notify(chance.choice(SAID), timeout=0.05)
+            elif what == 5 and isinstance(app.screen, ModalScreen):
+                await pilot.press("escape")
+            elif what == 6:
+                await pilot.press(chance.choice(("question_mark", "k", "s")))
             elif what == 5:
                 await pilot.press(chance.choice(("up", "end", "pageup", "b")))
             else:
@@ -108,3 +118,28 @@ async def _pieces_make_the_whole(seed: int) -> None:
             await _painted(pilot)
             assert seen.rows == seen.whole()
         assert seen.pieces
+
+
+@pytest.mark.parametrize("look", ["dark", "light", "contrast", "none"])
+@pytest.mark.anyio
+async def test_what_shines_through_a_dialog_looks_as_textual_paints_it(
+    look: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if look == "none":
+        monkeypatch.setenv("NO_COLOR", "1")
+    script = states.mixed()
+    app = MiyabiApp(states.FakeControl(script), clock=lambda: script.now + 1)
+    async with app.run_test(size=(120, 40)) as pilot:
+        if look != "none":
+            app.theme = f"miyabi-{look}"
+        await pilot.press("k")
+        await pilot.pause()
+        whole = app.screen.size.region
+        found = []
+        for kind in (type(app.screen), ModalScreen):
+            visible_screen_stack.set([*app._background_screens])
+            app.screen._styles_cache.clear()
+            strips = kind.render_lines(app.screen, whole)
+            found.append([cells_of(strip) for strip in strips])
+        assert found[0] == found[1]
+        assert len({cell for row in found[0] for cell in row}) > 50

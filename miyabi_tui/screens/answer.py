@@ -10,10 +10,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.message import Message
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from miyabi_tui.screens.dialog import HEIGHTS, WIDTHS
+from miyabi_tui.screens.veiled import Veiled
 from miyabi_tui.widgets.asking import at_least, due, money, title
 from miyabi_tui.widgets.inert import one_line
 
@@ -83,7 +83,7 @@ class AmountInput(Input):
             event.prevent_default()
 
 
-class AnswerScreen(ModalScreen["Answer | None"]):
+class AnswerScreen(Veiled["Answer | None"]):
     """Closes with an answer, or with None: left open by the person, or settled elsewhere."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
 from miyabi_tui.engine.control import Fork
 from miyabi_tui.screens.dialog import HEIGHTS
 from miyabi_tui.screens.going_back import consequences, standing, why_not
 from miyabi_tui.screens.refusals import LOOK_AGAIN
+from miyabi_tui.screens.veiled import Veiled
 from miyabi_tui.widgets.checkpoint_list import CheckpointHead, CheckpointList, tests_of
 from miyabi_tui.widgets.inert import one_line
 from miyabi_tui.widgets.words import dollars
@@ -32,7 +32,7 @@ WIDTHS = [(0, "-narrow"), (58, "-middle"), (72, "-broad")]
 FRAME = 13  # rows of the dialog besides the list
 
 
-class CheckpointScreen(ModalScreen["Fork | None"]):
+class CheckpointScreen(Veiled["Fork | None"]):
     """The list, what the selected one was, what will happen, and the buttons."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

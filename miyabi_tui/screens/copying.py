@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
 from miyabi_tui import clipboard
 from miyabi_tui.engine import events as e
 from miyabi_tui.engine.errors import MiyabiError
+from miyabi_tui.screens.veiled import Veiled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -76,7 +76,7 @@ ITEMS = (
 )
 
 
-class CopyScreen(ModalScreen[Item]):
+class CopyScreen(Veiled[Item]):
     """What is to be copied?"""
 
     BINDINGS: ClassVar[list[BindingType]] = [

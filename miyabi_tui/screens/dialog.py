@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
+from miyabi_tui.screens.veiled import Veiled
 from miyabi_tui.widgets.words import resume
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ HEIGHTS = [(0, "-low"), (20, "-high")]
 WIDTHS = [(0, "-narrow"), (46, "-broad")]
 
 
-class Question(ModalScreen[bool]):
+class Question(Veiled[bool]):
     """A question with a yes that says what it does, and a no."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

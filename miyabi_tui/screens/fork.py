@@ -8,7 +8,6 @@ from textual import on
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static, TextArea
 
 from miyabi_tui.engine.control import Fork
@@ -16,6 +15,7 @@ from miyabi_tui.engine.worlds import Effort, PromptVariant
 from miyabi_tui.screens.dialog import HEIGHTS, WIDTHS
 from miyabi_tui.screens.going_back import consequences, why_not
 from miyabi_tui.screens.refusals import free_world, why_not_model
+from miyabi_tui.screens.veiled import Veiled
 from miyabi_tui.widgets.choices import Choices
 from miyabi_tui.widgets.inert import one_line
 
@@ -33,7 +33,7 @@ PROMPTS = tuple(PromptVariant)
 REFRESH_SECONDS = 0.25
 
 
-class ForkScreen(ModalScreen["Fork | None"]):
+class ForkScreen(Veiled["Fork | None"]):
     """A form: what is left alone stays as it was."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -8,9 +8,9 @@ from textual import on
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from miyabi_tui.screens.veiled import Veiled
 from miyabi_tui.widgets.words import clock
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 LONGEST = 12
 
 
-class GoToScreen(ModalScreen[int]):
+class GoToScreen(Veiled[int]):
     """Closes with a place, or with nothing."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Stay", show=False)]

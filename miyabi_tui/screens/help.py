@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from miyabi_tui.engine import safety
 from miyabi_tui.engine.events import Scope
 from miyabi_tui.engine.state import RunState
 from miyabi_tui.screens.commands import MOVES, READING, commands
+from miyabi_tui.screens.veiled import Veiled
 from miyabi_tui.widgets.asking import STRATEGIES, complexity, money, spent
 from miyabi_tui.widgets.inert import one_line
 from miyabi_tui.widgets.wrap import breaks
@@ -43,7 +43,7 @@ BROAD = 150  # columns of the terminal from which there are two of text
 WIDEST, AROUND = 72, 6  # of the box, and of it what is not text
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(Veiled[None]):
     """Keys by what they do."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -11,13 +11,13 @@ from textual import on
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static, TextArea
 
 from miyabi_tui import estimating
 from miyabi_tui.engine.events import MergePolicy
 from miyabi_tui.engine.worlds import FIVE, WorldId
 from miyabi_tui.screens.dialog import HEIGHTS, WIDTHS
+from miyabi_tui.screens.veiled import Veiled
 from miyabi_tui.widgets.choices import Choices
 from miyabi_tui.widgets.inert import one_line
 from miyabi_tui.widgets.several import Several
@@ -35,7 +35,7 @@ POLICY_WORDS = ("ask", "at once", "never")
 FILE_AT_MOST = 1_000_000  # bytes
 
 
-class NewRace(ModalScreen["list[str]"]):
+class NewRace(Veiled["list[str]"]):
     """A form; closes with the words of `miyabi run`, once they have been found to be right.
 
     The issue's text is kept by whoever opened it: see `keep`.

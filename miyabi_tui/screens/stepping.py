@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import SuspendNotSupported
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
 from miyabi_tui import aside
 from miyabi_tui.engine.errors import MiyabiError
 from miyabi_tui.engine.state import WorldStatus
 from miyabi_tui.screens.dialog import HEIGHTS, WIDTHS
+from miyabi_tui.screens.veiled import Veiled
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 PAUSE, BESIDE = "pause", "beside"
 
 
-class StepQuestion(ModalScreen[str]):
+class StepQuestion(Veiled[str]):
     """A world is at work in the folder: pause it meanwhile, or not?"""
 
     BINDINGS: ClassVar[list[BindingType]] = [

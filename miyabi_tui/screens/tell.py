@@ -9,11 +9,11 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
-from textual.screen import ModalScreen
 from textual.widgets import Static, TextArea
 
 from miyabi_tui.screens.dialog import HEIGHTS, WIDTHS
 from miyabi_tui.screens.refusals import at_work, why_not_tell, why_not_tell_all
+from miyabi_tui.screens.veiled import Veiled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +62,7 @@ class SayArea(TextArea):
         event.text = plain_newlines(event.text)
 
 
-class TellScreen(ModalScreen[str]):
+class TellScreen(Veiled[str]):
     """Closes with what was said, empty for nothing; the draft is kept by whoever opened it.
 
     `world` is None for all worlds at work.
