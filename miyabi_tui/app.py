@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import PurePath
 
+    from textual import events
     from textual.screen import Screen
 
     from miyabi_tui.engine.control import Control
@@ -72,6 +73,12 @@ class MiyabiApp(DrawnApp):
     def on_mount(self) -> None:
         """Begin the race once the first frame is out: the engine's imports must not delay it."""
         self.call_after_refresh(self._control.start)
+
+    def on_key(self, event: events.Key) -> None:
+        """A letter that was under way when a search opened is one of it, and no key of the race."""
+        if self.screen is self.race and self.race.takes(event):
+            event.stop()
+            event.prevent_default()
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The palette: every command of the race, and the themes."""

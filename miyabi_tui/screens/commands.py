@@ -81,6 +81,7 @@ COMMANDS = (
     ),
     Command("d", "diff", "diff", "What it changed against the base", "Show the diff", rank=4),
     Command("z", "zoom", "zoom", "Read it: stream, diff, tests, score, cost …", "Zoom", rank=5),
+    Command("slash", "search", "search", "Search its stream, all of it", "Search", "/", rank=9),
     Command("o", "edit", "edit", "Its worktree in $EDITOR, and back", "Open in $EDITOR", rank=9),
     Command("exclamation_mark", "shell", "shell", "A shell in its worktree", "Shell", "!", rank=9),
     Command("y", "copy", "copy", "Copy its branch, path, diff, output …", "Copy", rank=8),
@@ -158,7 +159,7 @@ READING = (
     (",  .", "Previous, next tab of a zoomed world; z goes back"),
     ("enter  space", "Fold the call, show its ends, show all of it"),
     ("[  ]  -  +", "Previous, next call; fold, unfold all"),
-    ("/  n  N", "Search, also in the journal; next, previous match"),
+    ("n  N", "The next, the previous match of a search"),
     ("f  g", "The newest, and follow; the very first"),
 )
 

@@ -90,12 +90,15 @@ class ReplayScreen(RaceScreen):
     def _stand_at(self, moment: Moment) -> None:
         """Show another moment: nothing of what was shown before holds."""
         with self.app.batch_update():
+            searched = self._zoomed.searched if self._zoomed is not None else None
             if self._zoomed is not None:
                 self._change(None)
             self.read_the_newest()
             self.bridge.state = moment.state
             self.board.begin_anew(moment.state, moment.readings)
             self._show(moment.streams)
+            if searched is not None and self._zoomed is not None:
+                self._zoomed.search(searched.typed)
 
     # --- the bar ----------------------------------------------------------------------------------
 

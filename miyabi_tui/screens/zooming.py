@@ -14,6 +14,8 @@ from miyabi_tui.widgets.keyline import Hint
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from textual.events import Key
+
     from miyabi_tui.engine.control import Control
     from miyabi_tui.engine.events import Record
     from miyabi_tui.engine.worlds import WorldId
@@ -63,6 +65,25 @@ class Zooming(RaceBase):
         self._zoomed.turn(steps)
         self.show_again()
 
+    def action_search(self) -> None:
+        """Search in what the focused world has done; from the board, that is read then."""
+        if self.world is None:
+            self.say(NO_WORLD)
+            return
+        if self._zoomed is None:
+            from miyabi_tui.widgets.zoom_tabs import Tab
+
+            self._tab = Tab.STREAM
+            self.action_zoom_in()
+        if self._zoomed is not None:
+            self._zoomed.search()
+            self.show_again()
+
+    def takes(self, key: Key) -> bool:
+        """Whether a key that is on its way to the race belongs to a search; then it is taken."""
+        searched = self._zoomed.searched if self._zoomed is not None else None
+        return searched is not None and searched.take(key)
+
     @property
     def chosen_step(self) -> int | None:
         """The step of the checkpoint that is chosen on its tab, if that is what is read."""
@@ -102,7 +123,7 @@ class Zooming(RaceBase):
     def on_stream_reader_searching(self, message: StreamReader.Searching) -> None:
         """Other keys mean something while there is a search."""
         message.stop()
-        if message.asks is not None or message.reader.found.query:
+        if message.ended or message.reader.found.query:
             self.show_again()
 
     def _change(self, wanted: WorldId | None) -> None:

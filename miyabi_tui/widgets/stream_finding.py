@@ -23,12 +23,12 @@ class Finding(Paging):
     """The keys of the search, and the way to the next match."""
 
     class Searching(Message, namespace="stream_reader"):
-        """The person wants to say what to search for, or has ended it; or the count changed."""
+        """The count changed, or the person has ended the search."""
 
-        def __init__(self, reader: Finding, asks: bool | None = None) -> None:
+        def __init__(self, reader: Finding, *, ended: bool = False) -> None:
             super().__init__()
             self.reader = reader
-            self.asks = asks
+            self.ended = ended
 
         @property
         def control(self) -> Finding:
@@ -39,26 +39,27 @@ class Finding(Paging):
         super().__init__(past, teller)
         self.found = Search()
         self._searched_from = (0, True)
+        self._too_early = False  # nothing was there yet to search in
 
-    def action_search(self) -> None:
-        """Ask what to search for: each letter looks from here."""
+    def begin_search(self) -> None:
+        """Each letter that is typed from now on looks from here."""
         self._searched_from = (self._top, self.following)
-        self.post_message(self.Searching(self, asks=True))
 
     def action_end_search(self) -> None:
         """End the search, if there is one; else the key means something else."""
         if not self.found.query:
             raise SkipAction
         self.search("")
-        self.post_message(self.Searching(self, asks=False))
+        self.post_message(self.Searching(self, ended=True))
 
     def search(self, query: str) -> None:
         """Look for it: the first at or below the top of the view, or the last while following."""
         self.hunting = 0
+        self._too_early = self._pending is not None or not self.sheet.has(self.blocks)
         self._top, self.following = self._searched_from
         self._clamp()
         self.found.look_for(query, self.blocks)
-        matches = self.found.all(self.blocks)
+        matches = self.found.all(self.blocks) if self.sheet.has(self.blocks) else []
         if matches and not self.following and self.sheet.end:
             top = self.sheet.at(self._top)[0]
             after = (one for one in matches if one[0] >= top)
@@ -67,6 +68,12 @@ class Finding(Paging):
             self._go(*matches[-1])
         self.refresh()
         self.post_message(self.Searching(self))
+
+    def search_again(self) -> None:
+        """Look again for what was typed before there was anything to search in."""
+        if self._too_early and self._pending is None:
+            self.begin_search()
+            self.search(self.found.query)
 
     def action_match(self, step: int) -> None:
         """Go to the next or the previous match, in what the journal has too."""

@@ -51,7 +51,6 @@ class StreamReader(Finding, can_focus=True):
         Binding("enter,space", "fold", "Fold or open the call", show=False),
         Binding("minus", "fold_all(True)", "Fold all calls", show=False),
         Binding("plus,equals_sign", "fold_all(False)", "Unfold all calls", show=False),
-        Binding("slash", "search", "Search", show=False),
         Binding("n", "match(1)", "Next match", show=False),
         Binding("N", "match(-1)", "Previous match", show=False),
         Binding("escape", "end_search", "End the search", show=False),
@@ -135,6 +134,7 @@ class StreamReader(Finding, can_focus=True):
         self.sheet.width = width
         self.window.blocks.take_changed()
         self.relay()
+        self.search_again()
         return False
 
     def arrived(self) -> None:

@@ -50,6 +50,10 @@ class Sheet:
         self.end = top
         return changed
 
+    def has(self, blocks: Sequence[Block]) -> bool:
+        """Whether all of these are laid out."""
+        return len(self._tops) == len(blocks)
+
     def shift(self, rows: int) -> None:
         """So many rows came before the first; fewer where it is negative."""
         self.first -= rows

@@ -17,6 +17,7 @@ from miyabi_tui.widgets.stream_reader import StreamReader
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from textual import events
     from textual.app import ComposeResult
 
     from miyabi_tui.engine.events import Record
@@ -47,6 +48,8 @@ class ZoomStream(Widget):
         super().__init__(classes="-search-off")
         self.reader = StreamReader(world, past, teller)
         self._streams = streams
+        self._opening = False
+        self._ahead: list[events.Key] = []  # typed before the field is there
         self._input = Input(compact=True, id="search-for", select_on_focus=False)
         self._count = Static(id="search-count", markup=False)
 
@@ -57,6 +60,64 @@ class ZoomStream(Widget):
             yield Static("/", id="search-sign", markup=False)
             yield self._input
             yield self._count
+
+    def on_mount(self) -> None:
+        """All parts are there."""
+        if self._opening:
+            self._open()
+
+    @property
+    def typing(self) -> bool:
+        """Whether what is typed now is what to search for."""
+        if self._opening:
+            return True
+        return self.is_attached and self.screen.focused is self._input
+
+    @property
+    def typed(self) -> str:
+        """What is searched for, as far as it is typed."""
+        early = (key.character or "" for key in self._ahead if key.is_printable)
+        return self._input.value + "".join(early)
+
+    def ask(self, typed: str = "") -> None:
+        """Ask what to search for, at once: no letter behind this key is one of the race's."""
+        self._opening = True
+        self._input.value = typed
+        if self.is_mounted:
+            self._open()
+
+    def take(self, key: events.Key) -> bool:
+        """Take a key that was under way when this was asked for; whether it was meant for it."""
+        if self._opening:
+            self._ahead.append(key)
+            return True
+        if self.typing and key.is_printable:
+            self._type(key)
+            return True
+        return False
+
+    def _open(self) -> None:
+        """The field takes the keys, first those that were early; none goes to the race."""
+        self.set_class(False, "-search-off")
+        self.reader.begin_search()
+        self.screen.set_focus(self._input)
+        self._opening = False
+        self._count.update(self._said())
+        ahead, self._ahead = self._ahead, []
+        for key in ahead:
+            if not self.typing:
+                break  # what comes behind an end is nothing to search for
+            self._type(key)
+
+    def _type(self, key: events.Key) -> None:
+        if key.is_printable:
+            self._input.insert_text_at_cursor(key.character or "")
+        elif key.key == "backspace":
+            self._input.action_delete_left()
+        elif key.key == "enter":
+            self._entered()
+        elif key.key == "escape":
+            self.action_leave()
 
     @property
     def target(self) -> Widget:
@@ -88,7 +149,7 @@ class ZoomStream(Widget):
                 Hint("n N", "match", "read('match(1)')"),
                 Hint("esc", "ends", "read('end_search')"),
             ]
-        made = [Hint("/", "search", "read('search')", rank=4)]
+        made = [Hint("/", "search", "search", rank=4)]
         if self._streams:
             made += [
                 Hint("[ ]", "call", "read('call(-1)')", rank=7),
@@ -99,12 +160,8 @@ class ZoomStream(Widget):
         return made
 
     def on_stream_reader_searching(self, message: StreamReader.Searching) -> None:
-        """Ask what to search for, show the count, or be done; the screen has keys to show then."""
-        if message.asks is True:
-            self.set_class(False, "-search-off")
-            self._input.value = ""
-            self._input.focus()
-        elif message.asks is False:
+        """Show the count, or be done; the screen has keys to show then."""
+        if message.ended:
             self.set_class(True, "-search-off")
             self.reader.focus()
         self._count.update(self._said())
@@ -131,8 +188,11 @@ class ZoomStream(Widget):
     def on_input_submitted(self, message: Input.Submitted) -> None:
         """The keys go back to the stream; with nothing to find the search is over."""
         message.stop()
-        if message.value:
-            self.reader.focus()
+        self._entered()
+
+    def _entered(self) -> None:
+        if self._input.value:
+            self.screen.set_focus(self.reader)
         else:
             self.action_leave()
 
@@ -142,4 +202,4 @@ class ZoomStream(Widget):
             raise SkipAction
         self.reader.search("")
         self.set_class(True, "-search-off")
-        self.reader.focus()
+        self.screen.set_focus(self.reader)

@@ -81,10 +81,21 @@ class ZoomView(Widget):
         if new:  # a widget can take the focus once it is there
             self.call_after_refresh(self.take_keys)
 
+    @property
+    def searched(self) -> ZoomStream | None:
+        """Where it is typed now what to search for."""
+        return self.body if isinstance(self.body, ZoomStream) and self.body.typing else None
+
+    def search(self, typed: str = "") -> None:
+        """Ask what to search for; in the stream, where the present tab has no search."""
+        if not isinstance(self.body, ZoomStream):
+            self.open(Tab.STREAM)
+        self.body.ask(typed)
+
     def take_keys(self) -> None:
         """Give the keys to what the present tab shows, unless this is left before it was there."""
         there = self.is_attached and self.display  # what is being removed is not displayed
-        if there and self.screen.focused is not self.body.target:
+        if there and not self.searched and self.screen.focused is not self.body.target:
             self.screen.set_focus(self.body.target)
 
     def turn(self, steps: int) -> None:
