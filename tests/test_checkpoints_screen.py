@@ -19,7 +19,7 @@ from miyabi_tui.screens.dialog import LeaveQuestion
 from miyabi_tui.screens.fork import ForkScreen
 from miyabi_tui.screens.going_back import consequences
 from miyabi_tui.screens.refusals import LOOK_AGAIN, why_not_go_back
-from miyabi_tui.widgets.checkpoint_list import tests_of as said_of_tests
+from miyabi_tui.widgets.tests_page import tests_of as said_of_tests
 from miyabi_tui.widgets.words import age, outcome
 from tests import board_states as states
 from tests import snapshot_support  # noqa: F401

@@ -8,12 +8,12 @@ from miyabi_tui.engine import events as e
 from miyabi_tui.engine.errors import StoreError
 from miyabi_tui.engine.models.base import Sampling
 from miyabi_tui.screens.checkpoints import CheckpointScreen
+from miyabi_tui.widgets.cost_page import Waits
 from miyabi_tui.widgets.stream_blocks import MOST_CHARACTERS, MOST_LINES, Blocks
 from miyabi_tui.widgets.stream_lines import Look
 from miyabi_tui.widgets.stream_markdown import marked
 from miyabi_tui.widgets.stream_reader import StreamReader
 from miyabi_tui.widgets.stream_window import PAGE, StreamTeller, Window
-from miyabi_tui.widgets.zoom_cost import Waits
 from miyabi_tui.widgets.zoom_tabs import Tab
 from tests import board_states as states
 from tests.desk import Desk, happen, press

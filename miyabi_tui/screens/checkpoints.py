@@ -15,8 +15,9 @@ from miyabi_tui.screens.dialog import HEIGHTS
 from miyabi_tui.screens.going_back import consequences, standing, why_not
 from miyabi_tui.screens.refusals import LOOK_AGAIN
 from miyabi_tui.screens.veiled import Veiled
-from miyabi_tui.widgets.checkpoint_list import CheckpointHead, CheckpointList, tests_of
+from miyabi_tui.widgets.checkpoint_list import CheckpointHead, CheckpointList
 from miyabi_tui.widgets.inert import one_line
+from miyabi_tui.widgets.tests_page import tests_of
 from miyabi_tui.widgets.words import dollars
 
 if TYPE_CHECKING:

@@ -105,7 +105,7 @@ class Zooming(RaceBase):
         if (self._zoomed.world if self._zoomed else None) is not wanted:
             self._change(wanted)
         if self._zoomed is not None and world is not None:
-            from miyabi_tui.widgets.zoom_sheet import Facts
+            from miyabi_tui.widgets.page import Facts
 
             self._tab = self._zoomed.tab
             self._zoomed.show(Facts(self.run_state, world, self._clock()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from textual.geometry import Region, Size
@@ -12,6 +11,7 @@ from textual.scroll_view import ScrollView
 from miyabi_tui.widgets.inert import one_line
 from miyabi_tui.widgets.palette import Inks, inks
 from miyabi_tui.widgets.rows import ReadyRows, Span, strip_of
+from miyabi_tui.widgets.tests_page import tests_of
 from miyabi_tui.widgets.words import age, dollars
 from miyabi_tui.widgets.wrap import cells, fit
 
@@ -27,16 +27,6 @@ if TYPE_CHECKING:
 BROAD = 60
 AGE = 6
 MOST_TESTS = 20
-_FAILED = re.compile(r"\b[1-9]\d* (?:failed|error)")
-
-
-def tests_of(checkpoint: Checkpoint, short: bool) -> Span:
-    """What the tests said then, and its ink."""
-    said = one_line(checkpoint.tests)
-    ink = "warn" if _FAILED.search(said) else "good"
-    if short:
-        said = said.replace(" passed", "✓").replace(" failed", "✗").replace(",", "")
-    return said, ink
 
 
 class CheckpointList(ScrollView):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from miyabi_tui.engine import safety
 from miyabi_tui.engine.scoring.score import PART_POINTS, Part
 from miyabi_tui.engine.state import WorldStatus
-from miyabi_tui.widgets.diff_strips import counts
+from miyabi_tui.widgets.diff_text import counts
 from miyabi_tui.widgets.inert import one_line
 from miyabi_tui.widgets.visible import visible
 from miyabi_tui.widgets.words import clock, dollars, model, points

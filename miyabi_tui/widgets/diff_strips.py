@@ -11,7 +11,7 @@ from rich.segment import Segment
 from textual.strip import Strip
 
 from miyabi_tui.widgets.diff_rows import NONE, Rows
-from miyabi_tui.widgets.diff_text import ADDED, DELETED, FILE, HUNK, NO_END, ODD, SAME, Diff
+from miyabi_tui.widgets.diff_text import ADDED, DELETED, FILE, HUNK, NO_END, ODD, SAME, Diff, counts
 from miyabi_tui.widgets.palette import Inks, inks
 from miyabi_tui.widgets.rows import row as two_parts
 from miyabi_tui.widgets.rows import strip_of
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from miyabi_tui.engine.worlds import WorldId
     from miyabi_tui.widgets.diff_paint import Painter, Range
-    from miyabi_tui.widgets.diff_text import FileDiff
     from miyabi_tui.widgets.rows import Span
 
 BOTH_NUMBERS = 60  # columns from which a unified diff has the numbers of both sides
@@ -39,14 +38,6 @@ _TINTS = {
     "added word": ("ink-good", 0.32, "bold"),
     "deleted word": ("ink-bad", 0.32, "bold"),
 }
-
-
-def counts(file: FileDiff) -> list[Span]:
-    """The lines added to a file and deleted from it; what there is none of is left out."""
-    spans: list[Span] = [(f"+{file.added:,}", "added")] if file.added else []
-    if file.deleted:
-        spans.append((f" −{file.deleted:,}" if spans else f"−{file.deleted:,}", "deleted"))
-    return spans
 
 
 def diff_inks(widget: Widget) -> dict[str, Inks]:

@@ -11,6 +11,10 @@ from array import array
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from itertools import zip_longest
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from miyabi_tui.widgets.rows import Span
 
 FILE, HUNK, ADDED, DELETED, SAME, NO_END, META, ODD = range(8)
 """Kinds of lines: a file's head, a hunk's, content, `\\ No newline`, git's words, anything else."""
@@ -253,3 +257,11 @@ def _unquoted(path: str) -> str:
 
     raw = path[1:-1].encode("utf-8", "surrogateescape")
     return _QUOTED.sub(plain, raw).decode("utf-8", "replace")
+
+
+def counts(file: FileDiff) -> list[Span]:
+    """The lines added to a file and deleted from it; what there is none of is left out."""
+    spans: list[Span] = [(f"+{file.added:,}", "added")] if file.added else []
+    if file.deleted:
+        spans.append((f" −{file.deleted:,}" if spans else f"−{file.deleted:,}", "deleted"))
+    return spans

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from textual.geometry import Region, Size
 from textual.message import Message
 
-from miyabi_tui.widgets.diff_strips import counts
+from miyabi_tui.widgets.diff_text import counts
 from miyabi_tui.widgets.palette import Inks, inks
 from miyabi_tui.widgets.ready_scroll import ReadyScroll
 from miyabi_tui.widgets.rows import row, strip_of

@@ -10,7 +10,7 @@ from textual.widget import Widget
 from miyabi_tui.engine.state import step_name
 from miyabi_tui.widgets.checkpoint_list import CheckpointHead, CheckpointList
 from miyabi_tui.widgets.keyline import Hint
-from miyabi_tui.widgets.zoom_sheet import Facts, Page, ZoomPage
+from miyabi_tui.widgets.zoom_sheet import ZoomPage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from miyabi_tui.engine.events import Record
     from miyabi_tui.engine.worlds import WorldId
+    from miyabi_tui.widgets.page import Facts, Page
 
 
 class _List(CheckpointList):

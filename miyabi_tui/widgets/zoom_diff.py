@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from textual.widget import Widget
 
     from miyabi_tui.engine.events import Record
-    from miyabi_tui.widgets.zoom_sheet import Facts
+    from miyabi_tui.widgets.page import Facts
 
 OF_THE_RACE = frozenset("j k l h b".split())
 

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
     from miyabi_tui.engine.events import Record
     from miyabi_tui.engine.worlds import WorldId
+    from miyabi_tui.widgets.page import Facts
     from miyabi_tui.widgets.stream_lines import Lines
     from miyabi_tui.widgets.stream_place import Place
     from miyabi_tui.widgets.stream_window import Past, Teller
-    from miyabi_tui.widgets.zoom_sheet import Facts
 
 STREAMED = (Output, TurnMetered, Gauges)
 

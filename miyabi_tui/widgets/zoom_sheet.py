@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from miyabi_tui.widgets.inert import one_line
+from miyabi_tui.widgets.page import bar
 from miyabi_tui.widgets.palette import Inks, inks
 from miyabi_tui.widgets.rows import Span, cropped, row, strip_of
 from miyabi_tui.widgets.wheel import Wheel
@@ -21,24 +21,15 @@ if TYPE_CHECKING:
     from textual.strip import Strip
 
     from miyabi_tui.engine.events import Record
-    from miyabi_tui.engine.state import RunState, WorldState
     from miyabi_tui.engine.worlds import WorldId
     from miyabi_tui.widgets.keyline import Hint
+    from miyabi_tui.widgets.page import Facts, Page
 
 MARGIN = 2
 LONGEST_BAR = 40
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What a page is made from."""
-
-    run: RunState
-    world: WorldState
-    now: float
-
-
-class Page:
+class SheetPage:
     """Rows, one after another, for a width; what agents say in them is made harmless."""
 
     def __init__(self, width: int, ink: Inks) -> None:
@@ -75,14 +66,6 @@ class Page:
         """A bar as full as `share`, and what it says."""
         length = max(6, min(LONGEST_BAR, self.width // 3))
         self.row([*bar(share, length, ink), ("  ", "text"), *said])
-
-
-def bar(share: float, length: int, ink: str) -> list[Span]:
-    """━ for what there is, ╌ for what is missing; neither is rounded away."""
-    full = round(length * max(0.0, min(1.0, share)))
-    full = min(length - 1, full) if share < 1 else length
-    full = max(1, full) if share > 0 else 0
-    return [("━" * full, ink), ("╌" * (length - full), "faint")]
 
 
 class ZoomPage(Wheel, Widget, can_focus=True):
@@ -154,7 +137,7 @@ class ZoomPage(Wheel, Widget, can_focus=True):
     def _write(self) -> None:
         ink, width = self.ink, self.size.width
         self._made_for = (width, id(ink))
-        page = Page(width, ink)
+        page = SheetPage(width, ink)
         if self.facts is not None:
             self.write(page, self.facts)
         self._strips = page.strips

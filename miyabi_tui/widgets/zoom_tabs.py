@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 from miyabi_tui.widgets.rows import ReadyRows, Span, strip_of
+from miyabi_tui.widgets.tests_page import passed
 from miyabi_tui.widgets.words import points
 from miyabi_tui.widgets.wrap import cells
-from miyabi_tui.widgets.zoom_tests import passed
 
 if TYPE_CHECKING:
     from textual import events
     from textual.strip import Strip
 
     from miyabi_tui.engine.worlds import WorldId
-    from miyabi_tui.widgets.zoom_sheet import Facts
+    from miyabi_tui.widgets.page import Facts
 
 
 class Tab(StrEnum):

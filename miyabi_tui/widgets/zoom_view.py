@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from miyabi_tui.engine.events import Record
     from miyabi_tui.engine.worlds import WorldId
     from miyabi_tui.widgets.keyline import Hint
+    from miyabi_tui.widgets.page import Facts
     from miyabi_tui.widgets.stream_window import Past
-    from miyabi_tui.widgets.zoom_sheet import Facts
 
 
 @dataclass(frozen=True)
