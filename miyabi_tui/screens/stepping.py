@@ -11,9 +11,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.widgets import Button, Static
 
-from miyabi_tui import aside
+from miyabi_tui import aside, beside
 from miyabi_tui.engine.errors import MiyabiError
-from miyabi_tui.engine.state import WorldStatus
 from miyabi_tui.screens.dialog import HEIGHTS, WIDTHS
 from miyabi_tui.screens.veiled import Veiled
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from miyabi_tui.engine.control import Control
-    from miyabi_tui.engine.state import RunState, WorldState
+    from miyabi_tui.engine.state import WorldState
     from miyabi_tui.screens.race_base import RaceBase
 
 PAUSE, BESIDE = "pause", "beside"
@@ -103,7 +102,7 @@ class Stepping:
                 work = functools.partial(self._find, world, words, choice == PAUSE)
                 self._race.run_worker(work, thread=True, group="aside", exclusive=True)
 
-        if _is_at_work(self._race.run_state, world):
+        if beside.is_at_work(self._race.run_state, world):
             self._race.app.clear_notifications()
             self._race.app.push_screen(StepQuestion(world, what), go)
         else:
@@ -111,21 +110,13 @@ class Stepping:
 
     def _find(self, world: WorldState, words: list[str], pause: bool) -> None:
         """Where to, and with which files: git and the file system, so in a thread."""
-        from miyabi_tui.widgets.diff_text import parse
-
         app = self._race.app
-        folder = self._control.worktree(world.id)
-        if folder is None or not folder.is_dir():
-            where = f"it was {folder}" if folder else "it has none"
-            text = f"{world.id}'s worktree is not there ({where}): miyabi restore brings it back."
-            app.call_from_thread(self._race.say, text)
+        try:
+            folder = beside.folder_of(self._control, world)
+        except MiyabiError as error:
+            app.call_from_thread(self._race.say, str(error))
             return
-        changed: list[str] = []
-        if words and not aside.takes_folder(words):
-            try:
-                changed = [one.path for one in parse(self._control.diff(world.id)).files]
-            except MiyabiError:
-                changed = []  # then the editor opens the folder
+        changed = beside.changed_for(words, self._control, world)
         app.call_from_thread(self._go, world.id.value, folder, words, changed, pause)
 
     def _go(
@@ -133,63 +124,24 @@ class Stepping:
     ) -> None:
         """Give the terminal away, until the program ends."""
         world = next(one for one in self._race.run_state.worlds if one.id.value == name)
-        pauses = pause and _is_at_work(self._race.run_state, world)
+        pauses = pause and beside.is_at_work(self._race.run_state, world)
         if pauses:
             self._control.pause(world.id)
-        env = _environment(self._race.run_state, world, folder)
+        env = beside.environment(self._race.run_state, world, folder)
         what = f"{words[0].rpartition('/')[2]}" if words else "the shell"
         try:
             with self._race.app.suspend():
                 if words:
                     code = aside.edit(words, folder, changed, env)
                 else:
-                    code = aside.shell(folder, name, greeting(world, folder, pauses), env)
+                    code = aside.shell(folder, name, beside.greeting(world, folder, pauses), env)
         except SuspendNotSupported:
             self._race.say("This terminal cannot be given away: the screen is not on a terminal.")
         except OSError as error:
             self._race.say(f"{what} cannot be started: {error.strerror or error}")
         else:
-            self._back(world, what, code if words else 0, pauses)
+            said = beside.back(world, what, code if words else 0, pauses)
+            self._race.notify(said, timeout=6, markup=False)
         finally:
             if pauses:
                 self._control.proceed(world.id)
-
-    def _back(self, world: WorldState, what: str, code: int, paused: bool) -> None:
-        """Say where the person was, and what it means."""
-        said = f"Back from {what} in {world.id}'s worktree."
-        if code:
-            said += f" It ended with exit code {code}."
-        if paused:
-            said += f" {world.id} goes on."
-        if world.commit:
-            said += f" {_measured(world)}"
-        self._race.notify(said, timeout=6, markup=False)
-
-
-def greeting(world: WorldState, folder: Path, paused: bool) -> str:
-    """What stands above the first prompt."""
-    lines = [f"{world.id}'s worktree: {folder}"]
-    if paused:
-        lines.append(f"{world.id} is paused until you come back.")
-    if world.commit:
-        lines.append(_measured(world))
-    return "\n".join([*lines, "exit, or ctrl+d, takes you back to the race."])
-
-
-def _measured(world: WorldState) -> str:
-    return f"Its result is commit {world.commit[:9]}: what is changed now is no part of it."
-
-
-def _is_at_work(run: RunState, world: WorldState) -> bool:
-    return not (run.finished or world.ended or world.status is WorldStatus.PAUSED)
-
-
-def _environment(run: RunState, world: WorldState, folder: Path) -> dict[str, str]:
-    """The person's own, and where they are."""
-    return {
-        **os.environ,
-        "MIYABI_RUN": run.run_id,
-        "MIYABI_WORLD": world.id.value,
-        "MIYABI_WORKTREE": str(folder),
-        "MIYABI_BRANCH": world.config.branch,
-    }
