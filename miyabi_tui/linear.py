@@ -41,8 +41,10 @@ def run(
 
     `words` is the descriptor they come from; events up to number `told` are known already.
     """
-    session = _Session(control, out or sys.stdout, resumable=resumable)
-    source = _Lines(sys.stdin.fileno() if words is None else words)
+    descriptor = sys.stdin.fileno() if words is None else words
+    terminal = os.isatty(descriptor)
+    session = _Session(control, out or sys.stdout, resumable=resumable, terminal=terminal)
+    source = _Lines(descriptor)
     subscription = control.subscribe()
     control.start()
     session.say(HELLO)
@@ -87,13 +89,13 @@ class _Lines:
 class _Session:
     """What is said to the person, and what they say."""
 
-    def __init__(self, control: Control, out: TextIO, *, resumable: bool) -> None:
+    def __init__(self, control: Control, out: TextIO, *, resumable: bool, terminal: bool) -> None:
         self.state = RunState()
         self._control = control
         self._out = out
         self._resumable = resumable
         self._questions = Questions(control)
-        self._steering = Steering(control, self._questions)
+        self._steering = Steering(control, self._questions, terminal=terminal)
         self._alone = False
 
     @property

@@ -11,6 +11,8 @@ from miyabi_tui.engine import events as e
 from miyabi_tui.engine.control import Fork
 from miyabi_tui.engine.errors import MiyabiError
 from miyabi_tui.engine.state import WorldStatus, step_name
+from miyabi_tui.linear_aside import SteppingAside
+from miyabi_tui.linear_pages import Pages
 from miyabi_tui.linear_words import ALL, help_lines, status_lines, world_of, worlds_named
 
 if TYPE_CHECKING:
@@ -27,13 +29,14 @@ UNKNOWN = "There is no such command"
 class Steering:
     """Does what a line says. `left`: the person has left a run that goes on elsewhere."""
 
-    def __init__(self, control: Control, questions: Questions) -> None:
+    def __init__(self, control: Control, questions: Questions, *, terminal: bool = False) -> None:
         from miyabi_tui.screens.undoing import Undo
 
         self.left = False
         self._control = control
         self._questions = questions
         self._undo = Undo()
+        pages, aside = Pages(control), SteppingAside(control, terminal=terminal)
         self._pending: tuple[tuple[str, ...], Callable[[RunState], str]] | None = None
         self._on_run: dict[str, Callable[[RunState, str], list[str]]] = {
             "help": lambda _run, _rest: help_lines(),
@@ -44,6 +47,8 @@ class Steering:
             "undo": lambda run, _rest: [self._undo.undo(run, self._control)[0]],
             "issue": lambda run, _rest: [run.issue.title, run.issue.text],
             "quit": self._quit,
+            "compare": pages.compare,
+            "events": pages.events,
         }
         self._on_world: dict[str, Callable[[RunState, WorldState, str], list[str]]] = {
             "pause": self._pause,
@@ -57,6 +62,11 @@ class Steering:
             "diff": self._diff,
             "output": self._output,
             "path": self._path,
+            "score": pages.score,
+            "tests": pages.tests,
+            "cost": pages.cost,
+            "edit": aside.edit,
+            "shell": aside.shell,
         }
 
     def do(self, line: str, run: RunState) -> list[str]:
