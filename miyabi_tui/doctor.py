@@ -44,6 +44,7 @@ FORWARD = (
     "ssh does not forward COLORTERM: put SetEnv COLORTERM=truecolor under the host in your "
     "~/.ssh/config (and AcceptEnv COLORTERM in its sshd_config), or export it there"
 )
+NO_MOUSE = "the mouse is left to it, which would keep escape back; M takes it all the same"
 IN_TMUX = 'in ~/.tmux.conf: set -as terminal-features ",*:RGB"; then export COLORTERM=truecolor'
 
 
@@ -202,7 +203,8 @@ def terminal(facts: Facts, screen: Screen = DEFAULT) -> Iterator[Check]:
         text = f"over SSH, in {multiplexer}" if safe else "over SSH"
         yield Check("terminal.ssh", OK if safe else WARN, text, "" if safe else advice)
     elif multiplexer:
-        yield Check("terminal.multiplexer", OK, multiplexer)
+        advice = "" if multiplexer == "tmux" else NO_MOUSE
+        yield Check("terminal.multiplexer", OK, multiplexer, advice)
 
 
 def _size(facts: Facts) -> Check:

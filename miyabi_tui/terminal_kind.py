@@ -56,7 +56,7 @@ def look(screen: Screen, env: Mapping[str, str], ground: RGB | None = None) -> L
         colours=colours,
         unicode=unicode,
         calm=calm,
-        mouse=screen.mouse,
+        mouse=screen.mouse and not _eats_escape(env),
         follows=screen.theme == "auto",
         why={
             "theme": theme_why,
@@ -77,6 +77,11 @@ def dark(ground: RGB) -> bool:
     """Whether light text is easier to read on it."""
     red, green, blue = ground
     return 0.299 * red + 0.587 * green + 0.114 * blue < 128
+
+
+def _eats_escape(env: Mapping[str, str]) -> bool:
+    """Whether a mouse would cost the escape key: GNU screen then keeps it back until the next."""
+    return bool(env.get("STY")) and not env.get("TMUX")
 
 
 def _theme(screen: Screen, env: Mapping[str, str], ground: RGB | None) -> tuple[str, str]:

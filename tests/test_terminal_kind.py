@@ -54,6 +54,14 @@ def test_how_many_colours(env: dict[str, str], colours: str) -> None:
     assert found.why["colours"]
 
 
+def test_the_mouse_is_left_to_what_would_eat_escape_for_it() -> None:
+    """GNU screen holds an escape back while a program has the mouse; tmux does not."""
+    assert look(Screen(), XTERM).mouse
+    assert not look(Screen(mouse=False), XTERM).mouse
+    assert not look(Screen(), XTERM | {"STY": "1.here"}).mouse
+    assert look(Screen(), XTERM | {"STY": "1.here", "TMUX": "x"}).mouse
+
+
 def test_no_color_is_above_a_file_and_below_ones_own_variable() -> None:
     env = XTERM | {"NO_COLOR": "1"}
     assert look(Screen(colours="256"), env).colours == "none"
