@@ -1,4 +1,8 @@
-"""The base of what asks a question: a calm box, buttons, y and n, escape."""
+"""The base of what asks a question: a calm box, buttons, y and n, escape.
+
+The race goes on behind it: what it says stays true, and where there is nothing left to ask it says
+why, and offers no yes any more.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,10 @@ from miyabi_tui.screens.veiled import Veiled
 from miyabi_tui.widgets.words import resume
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from textual.app import ComposeResult
+    from textual.content import Content
 
     from miyabi_tui.engine.state import RunState
 
@@ -22,7 +29,7 @@ WIDTHS = [(0, "-narrow"), (46, "-broad")]
 
 
 class Question(Veiled[bool]):
-    """A question with a yes that says what it does, and a no."""
+    """A question with a yes that says what it does, and a no; `run` is the race as it is."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "answer(True)", "Yes", show=False),
@@ -36,27 +43,62 @@ class Question(Veiled[bool]):
     VERTICAL_BREAKPOINTS = HEIGHTS
     HORIZONTAL_BREAKPOINTS = WIDTHS
     AUTO_FOCUS = "#no"
+    NO_KEY = "n"
 
-    def __init__(self, title: str, text: str, yes: str, no: str = "no") -> None:
+    def __init__(self, title: str, run: Callable[[], RunState], yes: str, no: str = "no") -> None:
         super().__init__()
         self._title = title
-        self._text = text
+        self._run = run
         self._yes = yes
         self._no = no
+        self._shown: dict[str, object] = {}
+
+    def says(self, run: RunState) -> str:
+        """What a yes means, by the present state."""
+        raise NotImplementedError
+
+    def why_moot(self, run: RunState) -> str:
+        """Why there is nothing left to ask; empty while there is."""
+        raise NotImplementedError
 
     def compose(self) -> ComposeResult:
         """Title, text, buttons."""
         with VerticalScroll(classes="dialog", can_focus=False):
             yield Static(self._title, classes="dialog-title", markup=False)
-            yield Static(self._text, classes="dialog-text", markup=False)
+            yield Static(self.says(self._run()), classes="dialog-text", markup=False)
             yield from self.body()
             with Horizontal(classes="dialog-buttons"):
                 yield Button(f"y  {self._yes}", id="yes", compact=True)
-                yield Button(f"n  {self._no}", id="no", compact=True)
+                yield Button(f"{self.NO_KEY}  {self._no}", id="no", compact=True)
 
     def body(self) -> ComposeResult:
         """What stands between the text and the buttons."""
         return iter(())
+
+    def on_mount(self) -> None:
+        """Say what is so now."""
+        self.follow()
+
+    def follow(self) -> None:
+        """Say what is so by now, or that there is nothing left to ask."""
+        if not self.is_mounted:
+            return
+        run = self._run()
+        moot = self.why_moot(run)
+        self.show_part(".dialog-text", moot or self.says(run))
+        if bool(moot) is self.has_class("-moot"):
+            return
+        self.set_class(bool(moot), "-moot")
+        no = self.query_one("#no", Button)
+        no.label = f"{self.NO_KEY}  {'close' if moot else self._no}"
+        no.focus()
+
+    def show_part(self, name: str, content: Content | str) -> None:
+        """Show another content of a part, if it is another and the part is there."""
+        if self._shown.get(name) != content:
+            self._shown[name] = content
+            for part in self.query(name).results(Static):
+                part.update(content)
 
     def action_scroll_by(self, rows: int) -> None:
         """Scroll what does not fit."""
@@ -75,7 +117,11 @@ class Question(Veiled[bool]):
 class LeaveQuestion(Question):
     """Leave while the race is on?"""
 
-    def __init__(self, run: RunState) -> None:
+    def __init__(self, run: Callable[[], RunState]) -> None:
+        super().__init__("Leave the race?", run, "leave", "stay")
+
+    def says(self, run: RunState) -> str:
+        """What ends, and how to go on later."""
         at_work = sum(not world.ended for world in run.worlds)
         if run.winner:
             lines = [
@@ -90,4 +136,10 @@ class LeaveQuestion(Question):
             ]
         else:
             lines = ["No winner is chosen. Nothing is lost; to come back to it:", resume(run)]
-        super().__init__("Leave the race?", "\n".join(lines), "leave", "stay")
+        return "\n".join(lines)
+
+    def why_moot(self, run: RunState) -> str:
+        """It is over: nothing ends by leaving."""
+        merged = f"{run.winner} is merged into {run.branch}" if run.commit else ""
+        over = merged or ("The race is over" if run.finished else "")
+        return f"{over}: nothing ends when you leave, and q asks no more." if over else ""

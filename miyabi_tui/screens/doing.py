@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from miyabi_tui.engine.control import Control
-    from miyabi_tui.engine.state import RunState
     from miyabi_tui.engine.worlds import WorldId
+    from miyabi_tui.screens.dialog import Question
 
 
 class Doing(RaceBase):
@@ -52,18 +52,10 @@ class Doing(RaceBase):
         world = self._allowed(why_not_kill)
         if world is None:
             return
-        from miyabi_tui.screens.dialog import Question
-        from miyabi_tui.screens.killing import consequences
+        from miyabi_tui.screens.killing import KillQuestion
 
-        self._ask(
-            Question(
-                f"Kill {world.id}?",
-                consequences(self.run_state, world),
-                f"kill {world.id}",
-                "let it live",
-            ),
-            lambda yes: self._answered(yes, why_not_kill, world.id, self._kill),
-        )
+        asked = KillQuestion(lambda: self.run_state, world.id)
+        self._ask(asked, lambda yes: self._answered(yes, asked, world.id, self._kill))
 
     def _kill(self, world: WorldId) -> None:
         self._undo.did(Killed.of([self.run_state.world(world)]))
@@ -96,22 +88,18 @@ class Doing(RaceBase):
     def _ask_pick(self, world: WorldState) -> None:
         from miyabi_tui.screens.pick import question, standing
 
-        run = self.run_state
-        asked_about = standing(run, world)
+        asked_about = standing(self.run_state, world)
+        asked = question(lambda: self.run_state, world.id, lambda: self._control.diff(world.id))
 
         def answered(yes: bool | None) -> None:
-            now = self.run_state.world(world.id)
-            if (
-                yes
-                and not why_not_pick(self.run_state, now)
-                and standing(self.run_state, now) != asked_about
-            ):
+            run, now = self.run_state, self.run_state.world(world.id)
+            if yes and not asked.why_moot(run) and standing(run, now) != asked_about:
                 self._ask_pick(now)
                 self.say(LOOK_AGAIN)
             else:
-                self._answered(yes, why_not_pick, world.id, self._pick)
+                self._answered(yes, asked, world.id, self._pick)
 
-        self._ask(question(run, world, lambda: self._control.diff(world.id)), answered)
+        self._ask(asked, answered)
 
     def _pick(self, world: WorldId) -> None:
         self._undo.did(Picked.of(self.run_state, world))
@@ -142,18 +130,20 @@ class Doing(RaceBase):
             return
         from miyabi_tui.screens.dialog import LeaveQuestion
 
+        asked = LeaveQuestion(lambda: self.run_state)
+
         def answered(yes: bool | None) -> None:
-            now = self.run_state
             if not yes:
                 return
-            if (now.winner, now.commit) == (run.winner, run.commit):
+            if moot := asked.why_moot(self.run_state):
+                self.say(moot)
+            elif self.run_state.winner is run.winner:
                 self.leave()
-                return
-            if not (now.finished or now.commit):
+            else:
                 self.action_leave()
-            self.say(LOOK_AGAIN)
+                self.say(LOOK_AGAIN)
 
-        self._ask(LeaveQuestion(run), answered)
+        self._ask(asked, answered)
 
     def hold_still(self) -> bool:
         """Pause every world at work until `go_on`; whether there is any."""
@@ -188,15 +178,14 @@ class Doing(RaceBase):
     def _answered(
         self,
         yes: bool | None,
-        why_not: Callable[[RunState, WorldState], str],
+        asked: Question,
         world: WorldId,
         command: Callable[[WorldId], None],
     ) -> None:
         """Do what was confirmed, unless the race went on meanwhile and it makes no sense now."""
         if not yes:
             return
-        refusal = why_not(self.run_state, self.run_state.world(world))
-        if refusal:
-            self.say(refusal)
+        if moot := asked.why_moot(self.run_state):
+            self.say(moot)
         else:
             command(world)

@@ -1,13 +1,38 @@
-"""What the end of a world means, in words, before it is ended."""
+"""The question before a world is ended: what its end means, in words."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from miyabi_tui.engine.state import WorldStatus, step_name
+from miyabi_tui.screens.dialog import Question
+from miyabi_tui.screens.refusals import why_not_kill
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from miyabi_tui.engine.state import RunState, WorldState
+    from miyabi_tui.engine.worlds import WorldId
+
+
+class KillQuestion(Question):
+    """Asks about a world as it is: not about another future that takes its place meanwhile."""
+
+    def __init__(self, run: Callable[[], RunState], world: WorldId) -> None:
+        super().__init__(f"Kill {world}?", run, f"kill {world}", "let it live")
+        self._world = world
+        self._salt = run().world(world).salt
+
+    def says(self, run: RunState) -> str:
+        """What its end means."""
+        return consequences(run, run.world(self._world))
+
+    def why_moot(self, run: RunState) -> str:
+        """It has ended by itself, or gone back to a checkpoint."""
+        world = run.world(self._world)
+        if refusal := why_not_kill(run, world):
+            return refusal
+        return "" if world.salt == self._salt else f"{world.id} has begun another future: ask anew."
 
 
 def consequences(run: RunState, world: WorldState) -> str:

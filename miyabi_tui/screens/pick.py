@@ -13,6 +13,7 @@ from miyabi_tui.engine.events import MergePolicy
 from miyabi_tui.engine.scoring.score import PART_POINTS, Part
 from miyabi_tui.engine.state import WorldState, WorldStatus, rank_key
 from miyabi_tui.screens.dialog import Question
+from miyabi_tui.screens.refusals import why_not_pick
 from miyabi_tui.widgets.diff_view import DiffView
 from miyabi_tui.widgets.inert import one_line
 from miyabi_tui.widgets.words import dollars, points
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from miyabi_tui.engine.state import RunState
+    from miyabi_tui.engine.worlds import WorldId
 
 MOST_REASONS = 5
 
@@ -30,15 +32,29 @@ MOST_REASONS = 5
 class PickQuestion(Question):
     """Asks before a world is made the winner by hand."""
 
-    def __init__(self, run: RunState, world: WorldState, diff: Callable[[], str]) -> None:
-        super().__init__(
-            f"Make {world.id} the winner?",
-            "\n".join(consequences(run, world)),
-            f"{world.id} wins",
-            "not now",
-        )
-        self._world = world
+    def __init__(
+        self, run: Callable[[], RunState], world: WorldId, diff: Callable[[], str]
+    ) -> None:
+        super().__init__(f"Make {world} the winner?", run, f"{world} wins", "not now")
+        self._about = world
         self._diff = diff
+
+    @property
+    def _world(self) -> WorldState:
+        return self._run().world(self._about)
+
+    def says(self, run: RunState) -> str:
+        """What picking it means."""
+        return "\n".join(consequences(run, run.world(self._about)))
+
+    def why_moot(self, run: RunState) -> str:
+        """It has won or lost already, or cannot win any more."""
+        return why_not_pick(run, run.world(self._about))
+
+    def follow(self) -> None:
+        """Its score, too, may have come or changed."""
+        super().follow()
+        self.show_part(".dialog-score", score_table(self._world))
 
     def body(self) -> ComposeResult:
         """The score, the reasons, the diff."""
@@ -59,32 +75,34 @@ class NameQuestion(PickQuestion):
     """The same of a world with findings that block it: it has to be taken by its name."""
 
     AUTO_FOCUS = "#name"
-
-    def __init__(self, run: RunState, world: WorldState, diff: Callable[[], str]) -> None:
-        super().__init__(run, world, diff)
-        self._no = "not now"
+    NO_KEY = "esc"
 
     def compose(self) -> ComposeResult:
         """As the others, with a field over the buttons."""
         with VerticalScroll(classes="dialog", can_focus=False):
             yield Static(self._title, classes="dialog-title", markup=False)
             yield Static(findings_table(self._world), classes="dialog-findings", markup=False)
-            yield Static(self._text, classes="dialog-text", markup=False)
+            yield Static(self.says(self._run()), classes="dialog-text", markup=False)
             yield from self.body()
             with Vertical(classes="dialog-named"):
                 with Horizontal(classes="field"):
-                    asked = f"Type {self._world.id} to take it anyway"
+                    asked = f"Type {self._about} to take it anyway"
                     yield Static(asked, id="name-asked", markup=False)
                     yield Input(id="name", compact=True, select_on_focus=False)
                 with Horizontal(classes="dialog-buttons"):
                     yield Button(f"enter  {self._yes}", id="yes", compact=True, disabled=True)
-                    yield Button(f"esc  {self._no}", id="no", compact=True)
+                    yield Button(f"{self.NO_KEY}  {self._no}", id="no", compact=True)
+
+    def follow(self) -> None:
+        """More may be found meanwhile."""
+        super().follow()
+        self.show_part(".dialog-findings", findings_table(self._world))
 
     @property
     def is_named(self) -> bool:
         """Whether the world's own name stands in the field."""
         typed = self.query_one("#name", Input).value.strip()
-        return typed.casefold() == self._world.id.casefold()
+        return typed.casefold() == self._about.casefold()
 
     def on_input_changed(self, message: Input.Changed) -> None:
         """Only with the name there is something to confirm."""
@@ -98,22 +116,23 @@ class NameQuestion(PickQuestion):
 
     def action_answer(self, yes: bool) -> None:
         """Answer and close; a yes without the name is none."""
-        if not yes or self.is_named:
+        if not yes or self.is_named or self.has_class("-moot"):
             self.dismiss(yes)
             return
         self.query_one("#name", Input).focus()
-        self.notify(f"Its name is {self._world.id}.", severity="warning", timeout=4, markup=False)
+        self.notify(f"Its name is {self._about}.", severity="warning", timeout=4, markup=False)
 
 
-def question(run: RunState, world: WorldState, diff: Callable[[], str]) -> PickQuestion:
+def question(run: Callable[[], RunState], world: WorldId, diff: Callable[[], str]) -> PickQuestion:
     """The question about this world: with its name where findings block it."""
-    asks = NameQuestion if safety.blocking(world) else PickQuestion
+    asks = NameQuestion if safety.blocking(run().world(world)) else PickQuestion
     return asks(run, world, diff)
 
 
 def standing(run: RunState, world: WorldState) -> tuple[object, ...]:
     """What a question about picking this world depends on."""
-    return (world.status, world.score is not None, run.phase, run.winner)
+    found = len(safety.blocking(world))
+    return (world.status, world.salt, world.score is not None, found, run.phase, run.winner)
 
 
 def consequences(run: RunState, world: WorldState) -> list[str]:

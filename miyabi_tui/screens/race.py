@@ -105,6 +105,7 @@ class RaceScreen(Looking, Doing, Deciding, Reaching):
         if batch is not None:
             self._show(batch.streams, only_talk=batch.only_talk)
             self._warn(before)
+            self.follow_question()
             self._asking.heard(batch)
         elif int(self._clock()) != self._second and not self.run_state.finished:
             self._show({}, at_once=self._level is not Level.LEAN)

@@ -37,6 +37,7 @@ class RaceBase(Screen[None]):
         self._control = control
         self._clock = clock
         self._expected: WorldId | None = None
+        self._question: Question | None = None
         self._telling = Telling(self, control)
         self.bridge = Bridge(control.subscribe())
         self.board = Board()
@@ -58,8 +59,19 @@ class RaceBase(Screen[None]):
 
     def _ask(self, question: Question, answered: Callable[[bool | None], None]) -> None:
         """Ask; what was said before must not lie over it."""
+
+        def closed(yes: bool | None) -> None:
+            self._question = None
+            answered(yes)
+
+        self._question = question
         self.app.clear_notifications()
-        self.app.push_screen(question, answered)
+        self.app.push_screen(question, closed)
+
+    def follow_question(self) -> None:
+        """What an open question says stays true."""
+        if self._question is not None:
+            self._question.follow()
 
     def _allowed(self, why_not: Callable[[RunState, WorldState], str]) -> WorldState | None:
         """The focused world, if nothing speaks against the command; else says what does."""
