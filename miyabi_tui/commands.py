@@ -252,17 +252,21 @@ def _drive(
     with engine:
         if args.linear:
             from miyabi_tui import linear
+            from miyabi_tui.standing_still import on_stop
 
-            with on_signals(_say_stopping):
-                seen = linear.run(engine, told=told, resumable=resumable)
+            with on_signals(_say_stopping), on_stop(engine) as stop:
+                seen = linear.run(engine, told=told, resumable=resumable, between=stop)
         elif interactive:
             screen = _screen(args)
             seen = _on_screen(engine, screen, on_signals, build)
         else:
             from miyabi_tui import headless
+            from miyabi_tui.standing_still import on_stop
 
-            with on_signals(_say_stopping):
-                seen = headless.run(engine, as_json=args.json, told=told, resumable=resumable)
+            with on_signals(_say_stopping), on_stop(engine) as stop:
+                seen = headless.run(
+                    engine, as_json=args.json, told=told, resumable=resumable, between=stop
+                )
     # Where the journal failed, only the reader knows how the run ended.
     state = engine.state if engine.state.finished else seen
     if interactive and not args.linear:  # the lines have said it

@@ -11,6 +11,8 @@ from miyabi_tui.engine.state import RESUMABLE, RunState
 from miyabi_tui.engine.summary import plain, result
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from miyabi_tui.engine.control import Control
 
 NAME_WIDTH = 8
@@ -23,11 +25,12 @@ def run(
     out: TextIO | None = None,
     told: int = 0,
     resumable: bool = True,
+    between: Callable[[], None] = lambda: None,
 ) -> RunState:
     """Start the race, print it to its end, and give back its last state.
 
     Events up to number `told` are known already; `resumable` says that the run could go on if it
-    is interrupted.
+    is interrupted; `between` is called now and then.
     """
     stream = out or sys.stdout
     subscription = control.subscribe()
@@ -36,6 +39,7 @@ def run(
     try:
         while not subscription.closed:
             subscription.wait(0.5)  # short, so that signals are seen
+            between()
             for record in subscription.drain():
                 state = apply(state, record)
                 if record.seq <= told:

@@ -20,7 +20,7 @@ from miyabi_tui.linear_questions import Questions
 from miyabi_tui.linear_steering import Steering
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from miyabi_tui.engine.control import Control
 
@@ -36,10 +36,12 @@ def run(
     words: int | None = None,
     told: int = 0,
     resumable: bool = True,
+    between: Callable[[], None] = lambda: None,
 ) -> RunState:
     """Start the race, print it, and do what is typed; its last state.
 
-    `words` is the descriptor they come from; events up to number `told` are known already.
+    `words` is the descriptor they come from; events up to number `told` are known already;
+    `between` is called now and then.
     """
     descriptor = sys.stdin.fileno() if words is None else words
     terminal = os.isatty(descriptor)
@@ -51,6 +53,7 @@ def run(
     try:
         while not (subscription.closed or session.left):
             subscription.wait(LOOK_SECONDS)  # short, so that words and signals are seen
+            between()
             session.tell(subscription.drain(), told)
             for line in source.ready():
                 session.obey(line)

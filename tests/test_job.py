@@ -9,6 +9,7 @@ import termios
 from typing import TYPE_CHECKING
 
 import psutil
+import pytest
 
 from miyabi_tui.engine.worlds import WorldId
 from tests import racing
@@ -110,6 +111,35 @@ def test_a_job_of_a_shell(tmp_path: Path) -> None:
         terminal.press("exit\r")
         terminal.end()
     assert not psutil.pid_exists(job.pid)
+
+
+@pytest.mark.parametrize("how", ["--headless", "--linear"])
+def test_lines_stop_with_their_worlds(tmp_path: Path, how: str) -> None:
+    repo = racing.make_project(tmp_path / "project")
+    recording = racing.record(tmp_path / "turns", {WorldId.ALPHA: TICKS})
+    words = ("-m", "miyabi_tui", "run", "add() subtracts", "--issue-number", "7", how)
+    more = ("--speed", "max", "--worlds", "alpha", "--model", f"replay/{recording}")
+    command = shlex.join([sys.executable, *words, *more])
+    with Shell("-c", BASH, cwd=repo, columns=140, PS1=f"{PROMPT} ") as terminal:
+        terminal.prompt()
+        terminal.press(f"{command}\r")
+        tree = repo / ".miyabi"
+        terminal.until(lambda _: size([*tree.rglob("ticks")]) > 4, poll=True)
+        terminal.press(CTRL_Z)
+        terminal.until("miyabi and its worlds stand still; fg or bg goes on")
+        assert "Stopped" in terminal.prompt()
+        ticks = [*tree.rglob("ticks")]
+        stood = size(ticks)
+        terminal.press("echo $((40 + 2))\r")
+        terminal.until("\n42")
+        assert size(ticks) == stood
+        terminal.press("fg\r")
+        terminal.until(lambda _: size(ticks) > stood, poll=True)
+        terminal.press("\x03")
+        terminal.until("go on with: miyabi resume")
+        terminal.prompt()
+        terminal.press("exit\r")
+        terminal.end()
 
 
 def test_without_a_shell_nothing_stops(tmp_path: Path) -> None:
