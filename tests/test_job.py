@@ -87,6 +87,7 @@ def test_a_job_of_a_shell(tmp_path: Path) -> None:
         job = terminal.job()
         job.send_signal(signal.SIGSTOP)
         terminal.until(PROMPT)
+        terminal.screen.erase_in_display(2)  # what is seen from here on is painted anew
         terminal.press("\x15fg\r")  # ctrl+u: an answer to miyabi may have come to the shell
         terminal.until(lambda text: "2 Beta" in text and "? help" in text)
         job.send_signal(signal.SIGTSTP)
