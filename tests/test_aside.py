@@ -277,7 +277,7 @@ def test_a_shell_and_back_in_a_real_terminal(tmp_path: Path) -> None:
         terminal.until("(Alpha) ")
         assert terminal.said.rindex(b"\x1b[?1049l") > terminal.said.rindex(b"\x1b[?1049h")
         terminal.press("echo $MIYABI_WORLD in $(basename $PWD) $((40 + 2)); stty raw -echo\n")
-        terminal.until("Alpha in ")
+        terminal.until(lambda text: "Alpha in " in text and text.count("(Alpha) ") == 2)
         terminal.press("\x03")
         terminal.until(lambda text: text.count("(Alpha) ") == 3)
         terminal.press("exit\r")
