@@ -137,3 +137,13 @@ def test_in_a_replay_letters_are_the_search_and_a_jump_leaves_it_open(tmp_path: 
                 assert not cinema.control.player.playing
 
     anyio.run(watch)
+
+
+@pytest.mark.anyio
+async def test_what_is_pressed_behind_its_end_is_the_races_again() -> None:
+    desk = Desk(states.racing())
+    async with desk.app.run_test(size=(120, 40)) as pilot:
+        await burst(pilot, "slash", "p", "escape", "2")
+        await settled(pilot)
+        assert desk.app.race.board.focused_world is states.B
+        assert not any("pause" in one for one in desk.control.asked)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import events
 from textual.actions import SkipAction
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
@@ -17,7 +18,6 @@ from miyabi_tui.widgets.stream_reader import StreamReader
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from textual import events
     from textual.app import ComposeResult
 
     from miyabi_tui.engine.events import Record
@@ -104,10 +104,19 @@ class ZoomStream(Widget):
         self._opening = False
         self._count.update(self._said())
         ahead, self._ahead = self._ahead, []
-        for key in ahead:
-            if not self.typing:
-                break  # what comes behind an end is nothing to search for
+        for number, key in enumerate(ahead):
             self._type(key)
+            if key.key == "enter":  # what comes behind it was meant for nothing that is seen
+                break
+            if key.key == "escape":  # behind it the keys are the race's again
+                # by the app, since what a parent has sent goes no further than to that parent
+                rest = ahead[number + 1 :]
+                self.call_after_refresh(self.app.call_later, self._give_back, rest)
+                break
+
+    def _give_back(self, keys: Sequence[events.Key]) -> None:
+        for key in keys:
+            self.app.post_message(events.Key(key.key, key.character))
 
     def _type(self, key: events.Key) -> None:
         if key.is_printable:
