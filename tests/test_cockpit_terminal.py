@@ -17,11 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FOOTER = "? help  q quit"
-ASIDE = (
-    "edit",
-    "shell",
-    "search",
-)  # what is typed then is the program's  # and what takes the keys behind it: tests/test_search_key.py
+# What is typed then is the program's, or is searched for.
+ASIDE = ("edit", "shell", "search")
 QUICK = '[commands]\nbuild = "true"\ntest = "true"\nlint = "true"\n'
 ESC = "\x1b[27u"  # escape as a key that no other can follow
 UTF8: dict[str, Any] = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
