@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from miyabi_tui.engine.control import Control
     from miyabi_tui.engine.state import RunState, WorldState
 
+PAUSE, BESIDE = "pause", "beside"  # what becomes of a world at work meanwhile
+
 
 def folder_of(control: Control, world: WorldState) -> Path:
     """The world's worktree; blocks for the file system.

@@ -6,13 +6,13 @@ import os
 from typing import TYPE_CHECKING
 
 from miyabi_tui import aside, beside
+from miyabi_tui.beside import BESIDE, PAUSE
 from miyabi_tui.engine.errors import MiyabiError
 
 if TYPE_CHECKING:
     from miyabi_tui.engine.control import Control
     from miyabi_tui.engine.state import RunState, WorldState
 
-PAUSE, BESIDE = "pause", "beside"
 NO_TERMINAL = "Neither editor nor shell can open: what is typed comes from no terminal."
 
 

@@ -32,9 +32,6 @@ EVERY_SECONDS = 0.25
 INTERRUPT = "stop the command"
 # What a stopped command has used is given back only slowly: so long, little more is no new case.
 RESPITE_SECONDS, RESPITE_FACTOR = 60.0, 1.1
-# The kernel, which holds a hard limit, charges no file pages that somebody else has read before; we
-# count them. What it is about to end is no case to ask about.
-UNCHARGED_BYTES = 16 * 2**20
 AHEAD_SECONDS = 1.0  # of the end that an agent's own clock brings, so that there is time to ask
 UNDO = "r takes it back to a checkpoint"
 
@@ -143,8 +140,7 @@ class LimitsWatch:
             limit = self._raised.get((world.id, resource), self._limits[resource])
             excess = Excess(world.id, resource, used, limit)
             forgiven, until = self._respites.get(excess.key, (0.0, 0.0))
-            beyond = UNCHARGED_BYTES if resource is e.Resource.MEMORY else 0
-            if used > limit + beyond and (used > forgiven or self._clock() > until):
+            if used > limit and (used > forgiven or self._clock() > until):
                 return excess
         return None
 

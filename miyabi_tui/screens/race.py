@@ -152,6 +152,7 @@ class RaceScreen(Looking, Doing, Deciding, Reaching):
 
     def show_again(self) -> None:
         """See `RaceBase.show_again`."""
+        # Where bytes are dear a key brings what it changed; numbers wait, as when worlds only talk.
         self._show({}, at_once=True, only_talk=self.pacer.dear)
         assert isinstance(self.app, PacedApp)
         self.app.let_out()

@@ -12,6 +12,7 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.widgets import Button, Static
 
 from miyabi_tui import aside, beside
+from miyabi_tui.beside import BESIDE, PAUSE
 from miyabi_tui.engine.errors import MiyabiError
 from miyabi_tui.screens.dialog import HEIGHTS, WIDTHS
 from miyabi_tui.screens.veiled import Veiled
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from miyabi_tui.engine.control import Control
     from miyabi_tui.engine.state import WorldState
     from miyabi_tui.screens.race_base import RaceBase
-
-PAUSE, BESIDE = "pause", "beside"
 
 
 class StepQuestion(Veiled[str]):
